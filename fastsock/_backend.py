@@ -1,0 +1,39 @@
+"""Chooses the backend, once, at import: the only place that does.
+
+FASTSOCK_BACKEND=auto, the default, takes the compiled backend and falls back to the pure one, with the reason kept in
+BACKEND_REASON. FASTSOCK_BACKEND=compiled or =pure takes that one: a compiled backend that can't be imported then
+raises its own error.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from types import ModuleType
+
+CHOICES = ("auto", "compiled", "pure")
+
+
+def load(backend: str) -> tuple[ModuleType, ModuleType]:
+    """Import the modules of a backend; the compiled one checks first that it fits this interpreter."""
+    if backend == "compiled":
+        importlib.import_module("fastsock.compiled.base")
+    ops = importlib.import_module(f"fastsock.{backend}.ops")
+    constants = importlib.import_module(f"fastsock.{backend}.constants")
+    return ops, constants
+
+
+def choose() -> tuple[str, str, ModuleType, ModuleType]:
+    """The backend's name, the reason for it, and its modules."""
+    choice = os.environ.get("FASTSOCK_BACKEND", "auto")
+    if choice not in CHOICES:
+        raise ValueError(f"FASTSOCK_BACKEND={choice!r}: expected one of {', '.join(CHOICES)}")
+    if choice != "auto":
+        return choice, f"FASTSOCK_BACKEND={choice}", *load(choice)
+    try:
+        return "compiled", "the extension modules fit this interpreter", *load("compiled")
+    except Exception as error:  # a broken extension may raise anything, and must not take the program with it
+        return "pure", f"{type(error).__name__}: {error}", *load("pure")
+
+
+BACKEND, BACKEND_REASON, ops, constants = choose()

@@ -1,0 +1,43 @@
+"""install(), uninstall(), installed(): every library's sockets become fastsock's.
+
+The one name to replace is the class. The functions of `socket` that make sockets look it up when they are called,
+and so does a library that says `socket.socket` or `import socket`. What was imported by `from socket import socket`
+before install() keeps the stdlib's class, and goes on working.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket as stdlib
+from collections.abc import Iterator
+
+from fastsock import _socket
+
+# (module, name): what stands there after install()
+REPLACEMENTS = {(stdlib, "socket"): _socket.socket}
+
+originals = {(module, name): getattr(module, name) for module, name in REPLACEMENTS}
+
+
+def install() -> None:
+    """Put fastsock's socket class in the place of `socket.socket`, for the whole process. Twice is as good as once."""
+    for (module, name), replacement in REPLACEMENTS.items():
+        setattr(module, name, replacement)
+
+
+def uninstall() -> None:
+    """Put the stdlib's class back. Sockets that exist stay what they are."""
+    for (module, name), original in originals.items():
+        setattr(module, name, original)
+
+
+@contextlib.contextmanager
+def installed() -> Iterator[None]:
+    """A context within which fastsock is installed; what was there before is put back at its end."""
+    before = {(module, name): getattr(module, name) for module, name in REPLACEMENTS}
+    install()
+    try:
+        yield
+    finally:
+        for (module, name), value in before.items():
+            setattr(module, name, value)

@@ -1,0 +1,72 @@
+"""class socket, and the functions of the stdlib's module that make sockets."""
+
+from __future__ import annotations
+
+import _socket
+import functools
+import socket as stdlib
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastsock._backend import ops
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastsock.pure.ops import SocketOps
+
+    Function = TypeVar("Function", bound=Callable[..., Any])
+else:
+    SocketOps = ops.SocketOps
+
+stdlib_socket = stdlib.socket
+
+
+class socket(SocketOps, stdlib_socket):
+    __doc__ = stdlib_socket.__doc__
+    __module__ = "fastsock"
+    __slots__ = ()
+    # ssl calls cls.__new__(cls): it must be the base's own, which is safe for every subclass.
+    __new__ = _socket.socket.__new__  # type: ignore[assignment]
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later
+        # than this module, and costs too much to be imported here: so its pickler, and no other, is answered.
+        reduction = sys.modules.get("multiprocessing.reduction")
+        if reduction is not None and sys._getframe(1).f_globals is vars(reduction):
+            return rebuild, reduction._reduce_socket(self)
+        return super().__reduce_ex__(protocol)
+
+
+ops.set_accepted_class(socket)
+
+
+def convert(sock: stdlib_socket) -> stdlib_socket:
+    """Make a stdlib socket one of this class, in place: the two have the same layout. A subclass's stays as it is."""
+    if type(sock) is stdlib_socket:
+        sock.__class__ = socket
+    return sock
+
+
+def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...]) -> stdlib_socket:
+    """The receiving end of multiprocessing's reducer."""
+    return convert(rebuild_stdlib(*args))
+
+
+def converting(function: Function) -> Function:
+    """The stdlib's function, with its results made sockets of this module."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        made = function(*args, **kwargs)
+        return tuple(map(convert, made)) if isinstance(made, tuple) else convert(made)
+
+    return wrapper  # type: ignore[return-value]
+
+
+create_connection = converting(stdlib.create_connection)
+create_server = converting(stdlib.create_server)
+fromfd = converting(stdlib.fromfd)
+socketpair = converting(stdlib.socketpair)
+if hasattr(stdlib, "fromshare"):
+    fromshare = converting(stdlib.fromshare)

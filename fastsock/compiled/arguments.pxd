@@ -1,0 +1,57 @@
+"""What the fast path takes of a call's arguments.
+
+Each function answers whether it took its argument, and never leaves an exception set. Where it did not, the method
+hands all its arguments to the stdlib's own, which converts what is convertible and raises what is not: so every
+error and its message are those of the running interpreter.
+"""
+
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
+from cpython.exc cimport PyErr_Clear, PyErr_Occurred
+from cpython.long cimport PyLong_Check
+from libc.limits cimport INT_MAX, INT_MIN
+
+cdef extern from "Python.h":
+    # As C has them: -1 with an exception set, which the functions below clear.
+    int PyObject_GetBuffer(object exporter, Py_buffer *view, int flags) noexcept
+    Py_ssize_t PyLong_AsSsize_t(object value) noexcept
+    long PyLong_AsLong(object value) noexcept
+
+
+cdef inline bint take_size(object value, Py_ssize_t *size) noexcept:
+    """A non-negative int (or subclass) that fits Py_ssize_t."""
+    if not PyLong_Check(value):
+        return False
+    size[0] = PyLong_AsSsize_t(value)
+    if size[0] >= 0:
+        return True
+    PyErr_Clear()
+    return False
+
+
+cdef inline bint take_int(object value, int *number) noexcept:
+    """An int (or subclass) that fits C int."""
+    cdef long wide
+    if not PyLong_Check(value):
+        return False
+    wide = PyLong_AsLong(value)
+    if wide == -1 and PyErr_Occurred():
+        PyErr_Clear()
+        return False
+    number[0] = <int>wide
+    return INT_MIN <= wide <= INT_MAX
+
+
+cdef inline bint take_readable(object exporter, Py_buffer *view) noexcept:
+    """A C-contiguous buffer; locked until PyBuffer_Release."""
+    if PyObject_GetBuffer(exporter, view, PyBUF_SIMPLE) == 0:
+        return True
+    PyErr_Clear()
+    return False
+
+
+cdef inline bint take_writable(object exporter, Py_buffer *view) noexcept:
+    """A C-contiguous buffer that may be written; locked until PyBuffer_Release."""
+    if PyObject_GetBuffer(exporter, view, PyBUF_WRITABLE) == 0:
+        return True
+    PyErr_Clear()
+    return False

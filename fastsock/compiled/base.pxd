@@ -1,0 +1,45 @@
+"""`_socket.socket` as C sees it: the one declaration of the fields that CPython keeps in a socket object.
+
+CPython does not export this struct (Modules/socketmodule.h), so `base.pyx` compares it with live sockets at import.
+"""
+
+from libc.stdint cimport int64_t
+
+cdef extern from *:
+    """
+    #include <stdint.h>
+
+    typedef struct {
+        PyObject_HEAD
+        int sock_fd;
+        int sock_family;
+        int sock_type;
+        int sock_proto;
+        PyObject *(*errorhandler)(void);
+        int64_t sock_timeout;  /* nanoseconds; 0: non-blocking, negative: no timeout */
+    #if PY_VERSION_HEX >= 0x030C0000
+        void *state;           /* set by __init__ only, so NULL in an object whose __init__ never ran */
+    #endif
+    } fastsock_base;
+
+    /* What only CPython's own code can fill in a new object, copied from one that it made. */
+    static inline void fastsock_copy_internals(fastsock_base *target, const fastsock_base *made)
+    {
+        target->errorhandler = made->errorhandler;
+    #if PY_VERSION_HEX >= 0x030C0000
+        target->state = made->state;
+    #endif
+    }
+    """
+    enum:
+        NO_TIMEOUT "(INT64_C(-1000000000))"  # as CPython writes it: minus one second
+
+    ctypedef class _socket.socket [object fastsock_base, check_size ignore]:
+        cdef int sock_fd
+        cdef int sock_family
+        cdef int sock_type
+        cdef int sock_proto
+        cdef int64_t sock_timeout
+
+    void copy_internals "fastsock_copy_internals"(socket target, socket made) noexcept
+    size_t DECLARED_SIZE "sizeof(fastsock_base)"

@@ -1,0 +1,166 @@
+"""class SocketOps: the socket calls that the stdlib lacks, in Python.
+
+The stdlib's own calls are left alone; only `accept` is here, to make the package's sockets. The compiled twin,
+`fastsock.compiled.ops`, makes the stdlib's calls faster too.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket as stdlib
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastsock._errors import IncompleteReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    Base = stdlib.socket
+else:
+    Base = object
+
+READABLE, WRITABLE = range(2)
+# Where no limit is known, the least that POSIX allows (_XOPEN_IOV_MAX).
+IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
+# Flags under which the same bytes come again, or none do: no total can be counted with them.
+UNCOUNTABLE = stdlib.MSG_PEEK | getattr(stdlib, "MSG_TRUNC", 0)
+
+stdlib_socket = stdlib.socket
+accepted_class: type[stdlib.socket] = stdlib.socket
+
+
+def set_accepted_class(cls: type[stdlib.socket]) -> None:
+    """Set the class of the sockets that `accept` makes."""
+    global accepted_class
+    accepted_class = cls
+
+
+class SocketOps(Base):
+    """The socket calls of this backend, to be mixed into a subclass of `socket.socket`."""
+
+    __slots__ = ()
+
+    def accept(self) -> tuple[stdlib.socket, Any]:
+        sock, address = super().accept()
+        if type(sock) is stdlib_socket:
+            sock.__class__ = accepted_class
+        return sock, address
+
+    def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
+        """Receive exactly `n` bytes and return them.
+
+        The socket's timeout is a deadline for the whole, as it is for sendall(). Raises IncompleteReadError if the
+        stream ends first. On any failure the exception's `transferred` says how many bytes had come, and its
+        `partial` holds them: they have left the socket. MSG_PEEK and MSG_TRUNC raise ValueError.
+        """
+        if n < 0:
+            raise ValueError("negative buffersize in recv_exactly")
+        buffer = bytearray(n)
+        try:
+            self.recv_exactly_into(buffer, n, flags)
+        except BaseException as error:
+            error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
+            raise
+        return bytes(buffer)
+
+    def recv_exactly_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+        """Fill `buffer`, or its first `nbytes` bytes if that is not 0, and return how many bytes that was.
+
+        Deadline and errors are those of recv_exactly(); what came before a failure is in `buffer`.
+        """
+        with memoryview(buffer) as exported, exported.cast("B") as view:
+            if nbytes < 0:
+                raise ValueError("negative buffersize in recv_exactly_into")
+            if nbytes > len(view):
+                raise ValueError("buffer too small for requested bytes")
+            if flags & UNCOUNTABLE:
+                raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
+            expected = nbytes or len(view)
+            deadline = Deadline(self)
+            transferred = 0
+            try:
+                while transferred < expected:
+                    if transferred:
+                        deadline.wait(self, READABLE)
+                    with view[transferred:expected] as rest:
+                        received = self.recv_into(rest, 0, flags)
+                    if received == 0:
+                        raise IncompleteReadError(bytes(view[:transferred]), expected)
+                    transferred += received
+            except BaseException as error:
+                error.transferred = transferred  # type: ignore[attr-defined]
+                raise
+            return expected
+
+    def sendmsg_all(
+        self,
+        buffers: Iterable[ReadableBuffer],
+        ancdata: Iterable[tuple[int, int, ReadableBuffer]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> None:
+        """Send all of `buffers`, as sendall() does for one: any number of them, without joining them.
+
+        `ancdata` goes with the first bytes. The socket's timeout is a deadline for the whole. On failure the
+        exception's `transferred` says how many bytes went. A datagram is sent by one call or not at all.
+        """
+        views = [memoryview(buffer).cast("B") for buffer in buffers]
+        deadline = Deadline(self)
+        transferred = 0
+        at_once = IOV_MAX if self.type == stdlib.SOCK_STREAM else len(views)
+        first = 0
+        try:
+            while True:
+                sent = self.sendmsg(views[first : first + at_once], ancdata, flags, address)
+                transferred += sent
+                ancdata = ()
+                while first < len(views) and sent >= len(views[first]):
+                    sent -= len(views[first])
+                    first += 1
+                if first == len(views) or self.type != stdlib.SOCK_STREAM:
+                    return
+                views[first] = views[first][sent:]
+                deadline.wait(self, WRITABLE)
+        except BaseException as error:
+            error.transferred = transferred  # type: ignore[attr-defined]
+            raise
+
+
+class Deadline:
+    """A socket's timeout, held as one deadline over several calls."""
+
+    def __init__(self, sock: stdlib.socket) -> None:
+        timeout = sock.gettimeout()
+        self.end = time.monotonic() + timeout if timeout else None
+
+    def wait(self, sock: stdlib.socket, direction: int) -> None:
+        """Wait until the socket is ready; raise TimeoutError at the deadline.
+
+        A socket without a timeout, non-blocking ones included, is left to its own call. So is one that holds
+        decrypted bytes (ssl), which the kernel knows nothing of.
+        """
+        if self.end is None:
+            return
+        remaining = self.end - time.monotonic()
+        if remaining <= 0 or not (has_pending(sock) or is_ready(sock, direction, remaining)):
+            raise TimeoutError("timed out")
+
+
+def has_pending(sock: stdlib.socket) -> bool:
+    pending = getattr(sock, "pending", None)
+    return pending is not None and pending() > 0
+
+
+def is_ready(sock: stdlib.socket, direction: int, seconds: float) -> bool:
+    if not hasattr(select, "poll"):
+        lists: list[list[stdlib.socket]] = [[], []]
+        lists[direction].append(sock)
+        return any(select.select(*lists, lists[direction], seconds))
+    poller = select.poll()
+    poller.register(sock, (select.POLLIN, select.POLLOUT)[direction])
+    return bool(poller.poll(seconds * 1000))

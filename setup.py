@@ -1,0 +1,39 @@
+"""The extension modules, and whether to build them: FASTSOCK_BUILD=auto|compiled|pure.
+
+auto, the default, compiles on CPython on POSIX systems and leaves the pure backend to all else. Where compiling is
+asked for and fails, the build fails.
+"""
+
+import os
+import platform
+
+from setuptools import Extension, setup
+
+MODULES = ("base", "constants", "ops")
+DIRECTIVES = {"language_level": 3, "binding": False, "auto_pickle": False, "cdivision": True, "embedsignature": False}
+
+
+def extensions():
+    build = os.environ.get("FASTSOCK_BUILD", "auto")
+    if build not in ("auto", "compiled", "pure"):
+        raise SystemExit(f"FASTSOCK_BUILD={build!r}: expected 'auto', 'compiled' or 'pure'")
+    if build == "pure" or (build == "auto" and not (os.name == "posix" and platform.python_implementation() == "CPython")):
+        return []
+    from Cython.Build import cythonize
+
+    return cythonize(
+        [
+            Extension(
+                f"fastsock.compiled.{name}",
+                [f"fastsock/compiled/{name}.pyx"],
+                # A type with a base that is not static needs a spec: _socket.socket is a heap type from 3.12 on.
+                define_macros=[("CYTHON_USE_TYPE_SPECS", "1")],
+            )
+            for name in MODULES
+        ],
+        compiler_directives=DIRECTIVES,
+        build_dir="build/cython",
+    )
+
+
+setup(ext_modules=extensions())

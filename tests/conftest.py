@@ -1,0 +1,49 @@
+"""Fixtures: `socket` is each implementation in turn, so that a test body runs on the stdlib's, ours pure, ours compiled.
+
+A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, a pure wheel), say so:
+`pytest --backends stdlib,pure`.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+
+import pytest
+
+from tests.support.implementations import load
+
+loaded: dict[str, ModuleType] = {}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--backends", default="stdlib,pure,compiled", help="the implementations to test, by comma")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in config.getoption("--backends").split(","):
+        loaded[name] = load(name)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "socket" in metafunc.fixturenames:
+        metafunc.parametrize("socket", list(loaded), indirect=True)
+    if "fastsock" in metafunc.fixturenames:
+        metafunc.parametrize("fastsock", [name for name in loaded if name != "stdlib"], indirect=True)
+
+
+@pytest.fixture
+def socket(request: pytest.FixtureRequest) -> ModuleType:
+    """Each implementation's module: what the stdlib has too is tested with it."""
+    return loaded[request.param]
+
+
+@pytest.fixture
+def fastsock(request: pytest.FixtureRequest) -> ModuleType:
+    """Each backend's module: for what the stdlib lacks."""
+    return loaded[request.param]
+
+
+@pytest.fixture(scope="session")
+def implementations() -> dict[str, ModuleType]:
+    """All of them by name, for a test that compares."""
+    return loaded
