@@ -73,6 +73,7 @@ cdef object accepted_class = stdlib.socket
 cdef dict families = {int(family): family for family in stdlib.AddressFamily}
 cdef dict kinds = {int(kind): kind for kind in stdlib.SocketKind}
 cdef tuple no_arguments = ()
+cdef object missing = object()
 cdef base.socket template = stdlib.socket()  # for the fields that only CPython's own code can fill
 template.close()
 
@@ -125,10 +126,8 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         begin(&call, self, POLLIN, NULL, 0, 0)
         call.address = &address
         call.address_size = sizeof(address)
-        if call.timeout < 0:  # accept has no MSG_DONTWAIT: a first try could block
-            fd = wait_and_perform(attempt_accept, &call, False)
-        else:
-            fd = perform(attempt_accept, &call)
+        # No first try: without a MSG_DONTWAIT it could block, where another process has changed the fd's O_NONBLOCK.
+        fd = wait_and_perform(attempt_accept, &call, call.timeout > 0)
         try:
             sock = adopt(fd, self)
         except BaseException:
@@ -197,11 +196,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             return stdlib_base.connect(self, address)
         PySys_Audit("socket.connect", "OO", <PyObject *>self, <PyObject *>address)
         begin(&call, self, POLLOUT | POLLERR, NULL, 0, 0)
-        if call.timeout < 0:
-            with nogil:
-                result = posix.connect(call.fd, &packed.sa, size)
-                error = posix.errno
-        else:
+        with nogil:
             result = posix.connect(call.fd, &packed.sa, size)
             error = posix.errno
         if result == 0:
@@ -269,19 +264,19 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         finally:
             PyBuffer_Release(&view)
 
-    def sendto(self, data, flags, address=no_arguments, /):
+    def sendto(self, data, flags, address=missing, /):
         cdef Py_buffer view
         cdef Address packed
         cdef Call call
         cdef int c_flags = 0
-        if address is no_arguments:
+        if address is missing:
             flags, address = address, flags
         if (
-            flags is not no_arguments and not take_int(flags, &c_flags)
+            flags is not missing and not take_int(flags, &c_flags)
             or not pack(self.sock_family, address, &packed, &call.address_size)
             or not take_readable(data, &view)
         ):
-            if flags is no_arguments:
+            if flags is missing:
                 return stdlib_base.sendto(self, data, address)
             return stdlib_base.sendto(self, data, flags, address)
         try:
@@ -557,6 +552,7 @@ cdef inline void begin(Call *call, SocketOps self, short events, void *data, siz
     call.fd = self.sock_fd
     call.timeout = self.sock_timeout
     call.deadline = 0
+    call.may_try = MSG_DONTWAIT and is_packed_here(self.sock_family)
     call.events = events
     call.data = data
     call.size = size

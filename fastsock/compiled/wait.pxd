@@ -4,8 +4,8 @@ The stdlib polls before each call of a socket with a timeout and drops the GIL a
 the call at once, and only a call that cannot be served yet goes to `wait_and_perform`, which polls and retries
 without the GIL until the deadline.
 
-When the GIL is kept: for the first try, which cannot block (the socket has a timeout, so its fd is non-blocking, or
-MSG_DONTWAIT is passed) and moves at most HELD_SIZE bytes. Dropping it would cost more than such a call, and beside a
+When the GIL is kept: for the first try, which cannot block (MSG_DONTWAIT is passed, whatever O_NONBLOCK says, since
+another process may share and change it) and moves at most HELD_SIZE bytes. Dropping it would cost more than such a call, and beside a
 CPU-bound thread it would cost a switch interval (5 ms) to get it back. It is dropped for everything else: the wait,
 a call that may block, a large copy, and a send while a thread of this process waits in here (`waiting`), since that
 thread, once woken by the send, would only run into the kept GIL.
@@ -51,6 +51,7 @@ cdef struct Call:
     int flags
     int64_t timeout        # nanoseconds; 0: non-blocking, negative: none
     int64_t deadline       # monotonic nanoseconds; 0: not needed so far
+    bint may_try           # MSG_DONTWAIT holds for this family: rarer ones (AF_ALG) may compute, and block, all the same
     bint waited            # the last call was not served at the first try
     void *data
     size_t size
@@ -84,10 +85,10 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
 
 
 cdef inline bint may_keep_gil(Call *call) noexcept:
-    if call.size > HELD_SIZE:
+    if not call.may_try or call.size > HELD_SIZE:
         return False
-    if call.timeout < 0 and (not MSG_DONTWAIT or call.flags & MSG_WAITALL):
-        return False  # MSG_DONTWAIT would cut MSG_WAITALL short
+    if call.timeout < 0 and call.flags & MSG_WAITALL:
+        return False  # which MSG_DONTWAIT would cut short
     return not (waiting and call.events == POLLOUT)
 
 

@@ -1,0 +1,3 @@
+from typing import Final
+
+CONSTANTS: Final[dict[str, int]]
