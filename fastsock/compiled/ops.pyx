@@ -48,7 +48,7 @@ from fastsock.compiled.posix cimport (
     msghdr,
     socklen_t,
 )
-from fastsock.compiled.scratch cimport SCRATCH_SIZE, expects_bulk, give_scratch, note_bulk, take_scratch
+from fastsock.compiled.scratch cimport SCRATCH_SIZE, expects_much, give_scratch, note_fill, take_scratch
 from fastsock.compiled.vector cimport Vector, advance_vector, release_vector, take_vector
 from fastsock.compiled.wait cimport Attempt, Call, check_progress, perform, wait_and_perform
 
@@ -600,26 +600,26 @@ cdef object receive(Attempt attempt, Call *call):
         call.data = stack
         received = perform(attempt, call)
         return PyBytes_FromStringAndSize(stack, received)
-    if call.size > SCRATCH_SIZE or expects_bulk(call.fd):
-        return receive_bulk(attempt, call)
+    if call.size > SCRATCH_SIZE or expects_much(call.fd):
+        return receive_in_place(attempt, call)
     block = take_scratch()
     try:
         call.data = block
         received = perform(attempt, call)
-        note_bulk(call.fd, received)
+        note_fill(call.fd, call.size, received)
         return PyBytes_FromStringAndSize(block, received)
     finally:
         give_scratch(block)
 
 
-cdef object receive_bulk(Attempt attempt, Call *call):
+cdef object receive_in_place(Attempt attempt, Call *call):
     """Receive into an object of the full size."""
     cdef PyObject *data = new_bytes(NULL, call.size)
     cdef ssize_t received
     try:
         call.data = bytes_data(data)
         received = perform(attempt, call)
-        note_bulk(call.fd, received)
+        note_fill(call.fd, call.size, received)
         if received < <ssize_t>call.size:
             _PyBytes_Resize(&data, received)
         return <object>data

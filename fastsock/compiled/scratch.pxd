@@ -4,25 +4,24 @@ A `recv(262144)` that finds 64 bytes must not take 256 KiB from the system and g
 and munmap at every call on glibc). One block is kept for the next call; calls that wait at the same time take their
 own. Of a block only the pages that were once filled exist.
 
-What comes through a block is copied once more. So a fd that delivers in bulk is noted, and its next call receives
-into an object of the full size. The note is a hint: a stale one costs a copy or an allocation, nothing else.
+What comes through a block is copied once more. So a fd that fills what it is given is noted, and its next call
+receives into an object of the full size. The note is a hint: a stale one costs a copy or an allocation, nothing else.
 """
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
 cdef enum:
     SCRATCH_SIZE = 256 * 1024  # bytes; what asyncio asks for at each read
-    BULK_SIZE = 64 * 1024
     NOTED_FDS = 1024
 
 cdef extern from *:
     """
     /* Read and written with the GIL held. */
     static void *fastsock_spare_scratch = NULL;
-    static char fastsock_delivers_bulk[1024];
+    static char fastsock_fills[1024];
     """
     void *spare "fastsock_spare_scratch"
-    char *delivers_bulk "fastsock_delivers_bulk"
+    char *fills "fastsock_fills"
 
 
 cdef inline char *take_scratch() except NULL:
@@ -44,9 +43,9 @@ cdef inline void give_scratch(char *block) noexcept:
         PyMem_RawFree(block)
 
 
-cdef inline bint expects_bulk(int fd) noexcept:
-    return delivers_bulk[fd & (NOTED_FDS - 1)]
+cdef inline bint expects_much(int fd) noexcept:
+    return fills[fd & (NOTED_FDS - 1)]
 
 
-cdef inline void note_bulk(int fd, Py_ssize_t received) noexcept:
-    delivers_bulk[fd & (NOTED_FDS - 1)] = received >= BULK_SIZE
+cdef inline void note_fill(int fd, Py_ssize_t size, Py_ssize_t received) noexcept:
+    fills[fd & (NOTED_FDS - 1)] = received > size // 2
