@@ -9,15 +9,23 @@ import platform
 
 from setuptools import Extension, setup
 
-MODULES = ("base", "constants", "ops")
-DIRECTIVES = {"language_level": 3, "binding": False, "auto_pickle": False, "cdivision": True, "embedsignature": False}
+MODULES = ("base", "constants", "ops", "socketio")
+DIRECTIVES = {
+    "language_level": 3,
+    "auto_pickle": False,  # a socket does not pickle
+    "autotestdict": False,
+    "binding": False,  # method descriptors, as the stdlib has them
+    "cdivision": True,
+}
 
 
 def extensions():
     build = os.environ.get("FASTSOCK_BUILD", "auto")
     if build not in ("auto", "compiled", "pure"):
         raise SystemExit(f"FASTSOCK_BUILD={build!r}: expected 'auto', 'compiled' or 'pure'")
-    if build == "pure" or (build == "auto" and not (os.name == "posix" and platform.python_implementation() == "CPython")):
+    if build == "pure" or (
+        build == "auto" and not (os.name == "posix" and platform.python_implementation() == "CPython")
+    ):
         return []
     from Cython.Build import cythonize
 

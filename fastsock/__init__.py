@@ -6,30 +6,25 @@ POSIX directly; `install()` gives them to every library of the process. `BACKEND
 """
 
 import socket as _stdlib
+import sys
 from socket import *
-from socket import (
-    _GLOBAL_DEFAULT_TIMEOUT as _GLOBAL_DEFAULT_TIMEOUT,
-)
-from socket import (
-    EAGAIN,
-    EBADF,
-    EWOULDBLOCK,
-    AddressInfo,
-    MsgFlag,
-    SocketIO,
-)
+from socket import _GLOBAL_DEFAULT_TIMEOUT as _GLOBAL_DEFAULT_TIMEOUT  # what http.client and others pass on
+from socket import EAGAIN, EBADF, EWOULDBLOCK, AddressInfo, MsgFlag, SocketIO
 
-from fastsock import _socket
 from fastsock._backend import BACKEND, BACKEND_REASON
 from fastsock._backend import constants as _constants
 from fastsock._errors import IncompleteReadError
 from fastsock._install import install, installed, uninstall
-from fastsock._socket import create_connection, create_server, fromfd, socket, socketpair
+from fastsock._socket import create_connection as create_connection
+from fastsock._socket import create_server as create_server
+from fastsock._socket import fromfd as fromfd
+from fastsock._socket import socket as socket
+from fastsock._socket import socketpair as socketpair
 from fastsock._version import __version__ as __version__
 
 globals().update(_constants.CONSTANTS)
-if hasattr(_socket, "fromshare"):
-    fromshare = _socket.fromshare
+if sys.platform == "win32":
+    from fastsock._socket import fromshare as fromshare
 
 __all__ = [
     *_stdlib.__all__,

@@ -6,7 +6,7 @@ import _socket
 import functools
 import socket as stdlib
 import sys
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from fastsock._backend import ops
 
@@ -14,11 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastsock.pure.ops import SocketOps
-
-    Function = TypeVar("Function", bound=Callable[..., Any])
 else:
     SocketOps = ops.SocketOps
 
+Parameters = ParamSpec("Parameters")
 stdlib_socket = stdlib.socket
 
 
@@ -26,8 +25,9 @@ class socket(SocketOps, stdlib_socket):
     __doc__ = stdlib_socket.__doc__
     __module__ = "fastsock"
     __slots__ = ()
-    # ssl calls cls.__new__(cls): it must be the base's own, which is safe for every subclass.
-    __new__ = _socket.socket.__new__  # type: ignore[assignment]
+    if not TYPE_CHECKING:  # to a type checker the class is called as the base is: by __init__'s signature
+        # ssl calls cls.__new__(cls): it must be the base's own, which is safe for every subclass.
+        __new__ = _socket.socket.__new__
 
     def __reduce_ex__(self, protocol: Any, /) -> Any:
         # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later
@@ -53,20 +53,26 @@ def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...])
     return convert(rebuild_stdlib(*args))
 
 
-def converting(function: Function) -> Function:
+@overload
+def converting(function: Callable[Parameters, stdlib_socket]) -> Callable[Parameters, socket]: ...
+@overload
+def converting(
+    function: Callable[Parameters, tuple[stdlib_socket, stdlib_socket]],
+) -> Callable[Parameters, tuple[socket, socket]]: ...
+def converting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
     """The stdlib's function, with its results made sockets of this module."""
 
     @functools.wraps(function)
-    def wrapper(*args: Any, **kwargs: Any) -> Any:
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
         made = function(*args, **kwargs)
         return tuple(map(convert, made)) if isinstance(made, tuple) else convert(made)
 
-    return wrapper  # type: ignore[return-value]
+    return wrapper
 
 
 create_connection = converting(stdlib.create_connection)
 create_server = converting(stdlib.create_server)
 fromfd = converting(stdlib.fromfd)
 socketpair = converting(stdlib.socketpair)
-if hasattr(stdlib, "fromshare"):
+if sys.platform == "win32":
     fromshare = converting(stdlib.fromshare)

@@ -1,4 +1,4 @@
-"""Fixtures: `socket` is each implementation in turn, so that a test body runs on the stdlib's, ours pure, ours compiled.
+"""Fixtures: `socket` is each implementation in turn: a test body runs on the stdlib's, ours pure and ours compiled.
 
 A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, a pure wheel), say so:
 `pytest --backends stdlib,pure`.

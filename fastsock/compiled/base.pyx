@@ -6,7 +6,7 @@ A mismatch raises ImportError, so that the pure backend serves instead of a cras
 import socket as stdlib
 
 
-def check():
+cdef check():
     """Compare the declared C fields with the getters of live sockets; raise ImportError where they differ."""
     if stdlib.socket.__base__.__basicsize__ != DECLARED_SIZE:
         raise ImportError(

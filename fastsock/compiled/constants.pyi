@@ -1,3 +1,1 @@
-from typing import Final
-
-CONSTANTS: Final[dict[str, int]]
+CONSTANTS: dict[str, int]

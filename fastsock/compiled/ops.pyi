@@ -1,2 +1,3 @@
-# The twins have the same names and signatures.
-from fastsock.pure.ops import SocketOps as SocketOps, set_accepted_class as set_accepted_class
+# Twins have the same signatures (tests/test_twins.py).
+from fastsock.pure.ops import SocketOps as SocketOps
+from fastsock.pure.ops import set_accepted_class as set_accepted_class

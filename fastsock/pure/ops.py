@@ -16,10 +16,11 @@ from fastsock._errors import IncompleteReadError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from socket import socket as Base
 
     from _typeshed import ReadableBuffer, WriteableBuffer
 
-    Base = stdlib.socket
+    from fastsock._socket import socket
 else:
     Base = object
 
@@ -44,11 +45,11 @@ class SocketOps(Base):
 
     __slots__ = ()
 
-    def accept(self) -> tuple[stdlib.socket, Any]:
+    def accept(self) -> tuple[socket, Any]:
         sock, address = super().accept()
         if type(sock) is stdlib_socket:
             sock.__class__ = accepted_class
-        return sock, address
+        return sock, address  # type: ignore[return-value]
 
     def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
         """Receive exactly `n` bytes and return them.
@@ -160,7 +161,7 @@ def is_ready(sock: stdlib.socket, direction: int, seconds: float) -> bool:
     if not hasattr(select, "poll"):
         lists: list[list[stdlib.socket]] = [[], []]
         lists[direction].append(sock)
-        return any(select.select(*lists, lists[direction], seconds))
+        return any(select.select(*lists, lists[direction], seconds))  # type: ignore[call-arg, arg-type]
     poller = select.poll()
     poller.register(sock, (select.POLLIN, select.POLLOUT)[direction])
     return bool(poller.poll(seconds * 1000))

@@ -1,0 +1,71 @@
+"""The cases, a module a topic; importing this registers them all."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+
+from cases import datagrams, event_loops, exact, files, objects, processes, streams, threads
+from registry import Case, cases
+
+TOPICS = (streams, datagrams, exact, objects, files, threads, processes, event_loops)
+
+# The representative ones, which are measured unless others are asked for.
+SHORT = (
+    "send+recv/unix/64B/*",
+    "send+recv/unix/1KiB/timeout",
+    "send+recv/unix/16KiB/timeout",
+    "send+recv/unix/256KiB/blocking",
+    "send+recv/tcp/1B/timeout",
+    "send+recv/tcp/64B/blocking",
+    "send+recv/tcp/64B/timeout",
+    "send+recv/tcp/1KiB/timeout",
+    "send+recv_into/*/64B/timeout",
+    "sendall+recv/unix/64B/blocking",
+    "sendmsg+recvmsg/unix/64B/blocking",
+    "sendmsg+recvmsg_into/unix/64B/blocking",
+    "recv(262144) of 64B/*/timeout",
+    "recv(262144) of 64B, fresh heap/*/timeout",
+    "recv(262144) filled/*/blocking",
+    "sendto+recvfrom/udp/64B/blocking",
+    "sendto+recvfrom/udp/64B/timeout",
+    "sendto+recvfrom_into/udp/64B/blocking",
+    "recv_exactly/unix/64B/blocking",
+    "family",
+    "type",
+    "fileno",
+    "getsockname",
+    "getpeername",
+    "settimeout",
+    "socket+close",
+    "bind",
+    "listen",
+    "connect+accept+close",
+    "makefile readline/unix/blocking",
+    "http GET/*",
+    "ping-pong of threads/*/64B/*",
+    "ping-pong of processes, */free/64B/*",
+    "bulk recv_into beside a CPU-bound thread/apart/tcp",
+    "bulk sendall beside a CPU-bound thread/apart/tcp",
+    "asyncio Protocol echo/*",
+    "asyncio streams echo/64B",
+)
+
+
+def everything() -> list[Case]:
+    """All cases, topic by topic."""
+    order = [topic.__name__ for topic in TOPICS]
+    return sorted(cases.values(), key=lambda made: order.index(made.body.__module__))
+
+
+def short() -> list[Case]:
+    return [made for made in everything() if any(fnmatch.fnmatchcase(made.id, pattern) for pattern in SHORT)]
+
+
+def matching(patterns: Iterable[str]) -> list[Case]:
+    """The cases whose id one of the patterns fits, as a glob on the whole of it, or stands in."""
+    return [
+        made
+        for made in everything()
+        if any(fnmatch.fnmatchcase(made.id, pattern) or pattern in made.id for pattern in patterns)
+    ]

@@ -1,0 +1,77 @@
+"""The comparison: each case on the stdlib and on both backends of fastsock, interleaved, as a table of ratios.
+
+python bench/compare.py measures the representative cases, in under two minutes; with --all every case, in some ten.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+import cases
+import environment
+import report
+from measure import Result, measure
+from registry import Case
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False
+    )
+    chosen = parser.add_mutually_exclusive_group()
+    chosen.add_argument("--all", action="store_true", help="measure every case")
+    chosen.add_argument(
+        "--cases", action="append", metavar="PATTERN", help="measure those: a glob on their ids, or a part of them"
+    )
+    parser.add_argument("--list", action="store_true", help="print the ids, and measure nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument("--seconds", type=float, default=0.6, help="per case, beside its set-up (default: %(default)s)")
+    return parser.parse_args()
+
+
+def choose(options: argparse.Namespace) -> list[Case]:
+    if options.all:
+        return cases.everything()
+    if options.cases:
+        return cases.matching(options.cases)
+    return cases.short()
+
+
+def measure_all(chosen: list[Case], seconds: float, console: Console) -> list[Result]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    results = []
+    # It is redrawn between the cases only: a thread that draws would be measured too.
+    with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
+        task = progress.add_task("", total=len(chosen))
+        for case in chosen:
+            progress.update(task, description=case.id, refresh=True)
+            results.append(measure(case, seconds))
+            progress.advance(task)
+    return results
+
+
+def main() -> None:
+    options = arguments()
+    chosen = choose(options)
+    if not chosen:
+        raise SystemExit("no case fits; --list prints their ids")
+    if options.list:
+        print(*[case.id for case in chosen], sep="\n")
+        return
+    described = environment.describe()
+    results = measure_all(chosen, options.seconds, Console(stderr=True))
+    output = Console()
+    if not output.is_terminal:
+        output.width = 160
+    output.print(report.table(results))
+    output.print("{implementation} {python}, {system}, {cpus} CPUs: {cpu}".format(**described), highlight=False)
+    if options.json:
+        report.write(options.json, results, described)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,57 @@
+"""The modules that are compared, side by side in one process: the stdlib's, fastsock on each backend, and peers."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import os
+import socket as stdlib
+import sys
+from types import ModuleType
+
+OWN = ("stdlib", "pure", "compiled")
+PEERS = {"gevent": "gevent.socket", "uvloop": "uvloop"}
+
+loaded: dict[str, ModuleType] = {}
+
+
+def load(name: str) -> ModuleType:
+    """The module "stdlib", "pure", "compiled", "gevent" or "uvloop"; one that can't be had raises its own error."""
+    if name not in loaded:
+        if name == "stdlib":
+            loaded[name] = stdlib
+        elif name in PEERS:
+            loaded[name] = importlib.import_module(PEERS[name])
+        else:
+            loaded[name] = load_fastsock(name)
+    return loaded[name]
+
+
+def load_fastsock(backend: str) -> ModuleType:
+    """A copy of the package of its own, on that backend."""
+    before = os.environ.get("FASTSOCK_BACKEND")
+    os.environ["FASTSOCK_BACKEND"] = backend
+    try:
+        return importlib.import_module("fastsock")
+    finally:
+        if before is None:
+            del os.environ["FASTSOCK_BACKEND"]
+        else:
+            os.environ["FASTSOCK_BACKEND"] = before
+        for module in [module for module in sys.modules if module.partition(".")[0] == "fastsock"]:
+            del sys.modules[module]
+
+
+def name_of(socket: ModuleType) -> str:
+    """The name under which `load` gave this module."""
+    return next(name for name, module in loaded.items() if module is socket)
+
+
+def is_installed(peer: str) -> bool:
+    return importlib.util.find_spec(peer) is not None
+
+
+def installed(socket: ModuleType) -> contextlib.AbstractContextManager[None]:
+    """Within this context the whole process uses that module's sockets."""
+    return socket.installed() if hasattr(socket, "installed") else contextlib.nullcontext()

@@ -1,0 +1,85 @@
+"""Two connected sockets of one module, and what the cases need around them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+from collections.abc import Iterator
+from typing import Any
+
+Socket = Any  # of the stdlib's class or of one of the others
+Module = Any  # the stdlib's socket, or one that takes its place
+
+LINKS = ("unix", "tcp")
+MODES = ("blocking", "timeout", "nonblocking")
+SIZES = (1, 64, 1024, 16 * 1024, 256 * 1024)
+# Up to this many bytes one recv gets all that one send sent. A connection's window may be smaller than what is more.
+WHOLE = 16 * 1024
+TIMEOUT = 300.0  # seconds; never reached, so a partner may wait for its turn
+# What this process may use, before any case narrows it; empty where the system does not tell.
+CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+SEND_BUFFER = 1024 * 1024  # bytes asked for; Linux grants what net.core.wmem_max allows
+
+
+def payload(size: int) -> bytes:
+    return (b"0123456789abcdef" * (size // 16 + 1))[-size:]
+
+
+@contextlib.contextmanager
+def connected(socket: Module, link: str, mode: str = "blocking", size: int = 0) -> Iterator[tuple[Socket, Socket]]:
+    """A pair over "unix", "tcp" or "udp", of which the first can send `size` bytes before the second reads any."""
+    if link == "unix":
+        first, second = socket.socketpair()
+        first.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
+        if first.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < size * 5 // 4:
+            raise RuntimeError(f"net.core.wmem_max is too small for {size} bytes on their way")
+    elif link == "tcp":
+        first, second = tcp_pair(socket)
+    else:
+        first, second = udp_pair(socket)
+    with first, second:
+        for sock in (first, second):
+            set_mode(sock, mode)
+        yield first, second
+
+
+def set_mode(sock: Socket, mode: str) -> None:
+    sock.settimeout({"blocking": None, "timeout": TIMEOUT, "nonblocking": 0.0}[mode])
+
+
+def tcp_pair(socket: Module) -> tuple[Socket, Socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        first = socket.create_connection(listener.getsockname())
+        second, _ = listener.accept()
+    for sock in (first, second):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return first, second
+
+
+def udp_pair(socket: Module) -> tuple[Socket, Socket]:
+    """Bound, not connected: sendto names the other's address."""
+    pair = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
+    for sock in pair:
+        sock.bind(("127.0.0.1", 0))
+    return pair[0], pair[1]
+
+
+def check_drained(sock: Socket) -> None:
+    """Nothing is left to read: so every byte that was sent has been received."""
+    if select.select([sock.fileno()], [], [], 0)[0]:
+        raise AssertionError("not all that was sent has been received")
+
+
+@contextlib.contextmanager
+def pinned(to_one: bool = True) -> Iterator[None]:
+    """Keep this thread, and what it starts, on the first of the CPUs."""
+    if not (to_one and CPUS):
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, CPUS[:1])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)

@@ -1,0 +1,96 @@
+"""Child processes of the cases: the C programs of this directory, compiled when needed, and the roles of peers.py.
+
+They take their orders as lines on stdin, answer with lines on stdout, and end when stdin does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FLAGS = ("-O2", "-Wall", "-Wextra")
+
+
+class NoCompilerError(RuntimeError):
+    """There is no C compiler here."""
+
+
+def compiler() -> list[str]:
+    command = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    if shutil.which(command[0]) is None:
+        raise NoCompilerError(f"no C compiler: {command[0]} is not on the path (CC names another)")
+    return command
+
+
+@functools.cache
+def compiled_program(name: str) -> Path:
+    """The program made from `name`.c, kept in the user's cache for as long as its source stays the same."""
+    source = HERE / f"{name}.c"
+    command = [*compiler(), *FLAGS]
+    key = hashlib.sha256(source.read_bytes() + repr(command).encode()).hexdigest()[:16]
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastsock-bench"
+    program = cache / f"{name}-{key}"
+    if not program.exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        unfinished = cache / f"{program.name}.{os.getpid()}"
+        subprocess.run([*command, str(source), "-o", str(unfinished)], check=True)
+        unfinished.replace(program)
+    return program
+
+
+class Child:
+    """A running child process."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+
+    def answer(self) -> str:
+        assert self.process.stdout is not None
+        line = self.process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{shlex.join(map(str, self.process.args))} ended with status {self.process.wait()}")
+        return line.strip()
+
+    def run(self, n: int) -> float:
+        """Have it do n operations; the seconds that it took for them."""
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{n}\n")
+        self.process.stdin.flush()
+        return float(self.answer())
+
+
+@contextlib.contextmanager
+def child(command: Sequence[object], fds: Sequence[int] = (), cpu: int | None = None) -> Iterator[Child]:
+    """Run a command, with these fds passed on, kept on that CPU."""
+    process = subprocess.Popen(
+        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=fds, text=True
+    )
+    with process:
+        if cpu is not None:
+            os.sched_setaffinity(process.pid, {cpu})
+        try:
+            yield Child(process)
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(10)
+        finally:
+            process.kill()
+
+
+def c_program(name: str, *args: object, fds: Sequence[int] = (), cpu: int | None = None):
+    """Run a C program of this directory; gives its Child."""
+    return child([compiled_program(name), *args], fds, cpu)
+
+
+def python_peer(role: str, *args: object, fds: Sequence[int] = (), cpu: int | None = None):
+    """Run a role of peers.py; gives its Child."""
+    return child([sys.executable, HERE / "peers.py", role, *args], fds, cpu)

@@ -1,0 +1,78 @@
+"""Code that runs beside the test: in a thread, in a process of its own, or in a signal handler."""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tests.support.interpreter import environment, package_directory
+
+ROOT = Path(__file__).parents[2]
+
+PROGRAM = """
+import faulthandler, importlib, sys
+from tests.support.implementations import load
+limit, module, function, backend, *arguments = sys.argv[1:]
+faulthandler.dump_traceback_later(float(limit), exit=True)
+print(repr(getattr(importlib.import_module(module), function)(load(backend), *arguments)))
+"""
+
+
+@contextlib.contextmanager
+def in_thread(function: Callable[..., Any], *args: Any) -> Iterator[Future[Any]]:
+    """Run function(*args) in a thread meanwhile; the future has its result."""
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(function, *args)
+
+
+def in_process(
+    function: Callable[..., Any],
+    backend: str,
+    *arguments: str,
+    limit: float = 30,
+    variables: dict[str, str] | None = None,
+) -> Any:
+    """The result of function(module, *arguments) in a process of its own; one that hangs past `limit` seconds fails."""
+    path = os.pathsep.join([os.fspath(package_directory().parent), os.fspath(ROOT)])
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(limit), function.__module__, function.__qualname__, backend, *arguments],
+        env=environment() | {"PYTHONPATH": path} | (variables or {}),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 0, result.stderr
+    return ast.literal_eval(result.stdout.splitlines()[-1])
+
+
+@contextlib.contextmanager
+def signals(handler: Callable[[], Any], *, every: float = 0.05) -> Iterator[None]:
+    """Interrupt this thread's system calls again and again by a signal; each time `handler` runs in it."""
+    this_thread = threading.get_ident()
+    ended = threading.Event()
+
+    def send_signals() -> None:
+        while not ended.wait(every):
+            signal.pthread_kill(this_thread, signal.SIGUSR1)
+
+    def handle(*_: Any) -> None:
+        if not ended.is_set():
+            handler()
+
+    previous = signal.signal(signal.SIGUSR1, handle)
+    sender = threading.Thread(target=send_signals)
+    sender.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        sender.join()
+        signal.signal(signal.SIGUSR1, previous)

@@ -1,0 +1,135 @@
+"""Which backend an import of fastsock chooses, and the reason that it keeps."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from tests.support.interpreter import check_code, package_directory, run_code
+
+REPORT = """
+import fastsock
+print(fastsock.BACKEND)
+print(fastsock.BACKEND_REASON)
+a, b = fastsock.socketpair()
+with a, b:
+    a.sendall(b"alive")
+    assert b.recv_exactly(5) == b"alive"
+"""
+# What the layout check reads from a socket is made to differ from what its getter says.
+WRONG_LAYOUT = "import socket; socket.socket.gettimeout = lambda self: 42.0\n"
+EXTENSIONS = sorted(source.stem for source in (package_directory() / "compiled").glob("*.pyx"))
+
+
+@pytest.fixture
+def compiled(implementations):
+    if "compiled" not in implementations:
+        pytest.skip("--backends has no compiled")
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the package without its extension modules; the directory to import it from."""
+    shutil.copytree(
+        package_directory(), tmp_path / "fastsock", ignore=shutil.ignore_patterns("*.so", "*.pyd", "__pycache__")
+    )
+    return tmp_path
+
+
+def report(backend=None, path=None, before=""):
+    """BACKEND and BACKEND_REASON in a new process, whose sockets work."""
+    name, _, reason = check_code(before + REPORT, backend, path=path).partition("\n")
+    return name, reason
+
+
+def error(backend=None, path=None, before=""):
+    """The last line of the traceback that an import ends with."""
+    done = run_code(before + "import fastsock", backend, path=path)
+    assert done.returncode == 1, done.stdout
+    return done.stderr.splitlines()[-1]
+
+
+def break_extension(copy, name):
+    """Put a file that is no shared object in the place of an extension module, the others being sound."""
+    for extension in (package_directory() / "compiled").glob("*.so"):
+        shutil.copy2(extension, copy / "fastsock" / "compiled")
+    for extension in (copy / "fastsock" / "compiled").glob(f"{name}.*so"):
+        extension.write_bytes(b"garbage")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_plain_import_is_compiled():
+    """Where the extension modules are, a plain import takes them."""
+    assert report() == ("compiled", "the extension modules fit this interpreter")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_auto_is_the_default():
+    """FASTSOCK_BACKEND=auto is what a plain import does."""
+    assert report("auto") == report()
+
+
+@pytest.mark.usefixtures("compiled")
+def test_compiled_is_asked_for():
+    """FASTSOCK_BACKEND=compiled gives the compiled backend and names itself as the reason."""
+    assert report("compiled") == ("compiled", "FASTSOCK_BACKEND=compiled")
+
+
+def test_pure_is_asked_for():
+    """FASTSOCK_BACKEND=pure gives the pure backend and names itself as the reason."""
+    assert report("pure") == ("pure", "FASTSOCK_BACKEND=pure")
+
+
+def test_pure_imports_no_extension():
+    """FASTSOCK_BACKEND=pure loads nothing of the compiled backend."""
+    code = "import sys, fastsock; print([name for name in sys.modules if name.startswith('fastsock.compiled')])"
+    assert check_code(code, "pure") == "[]"
+
+
+def test_missing_extension(copy):
+    """Without the extension modules the pure backend serves, and the reason names the error."""
+    assert report(path=copy) == ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.base'")
+
+
+def test_missing_extension_is_an_error_if_asked_for(copy):
+    """FASTSOCK_BACKEND=compiled without the extension modules raises the import's own error."""
+    assert error("compiled", copy) == "ModuleNotFoundError: No module named 'fastsock.compiled.base'"
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_broken_extension(copy, name):
+    """If one of the extension modules can't be loaded, the pure backend serves, with the loader's message."""
+    break_extension(copy, name)
+    backend, reason = report(path=copy)
+    assert backend == "pure"
+    assert reason.startswith("ImportError: ") and f"{name}." in reason
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", EXTENSIONS)
+def test_broken_extension_is_an_error_if_asked_for(copy, name):
+    """FASTSOCK_BACKEND=compiled with an extension module that can't be loaded raises the loader's error."""
+    break_extension(copy, name)
+    message = error("compiled", copy)
+    assert message.startswith("ImportError: ") and f"{name}." in message
+
+
+@pytest.mark.usefixtures("compiled")
+def test_unknown_layout():
+    """If the interpreter's socket object is not as declared, the pure backend serves, and the reason says so."""
+    code = WRONG_LAYOUT + "import fastsock; print(fastsock.BACKEND, fastsock.BACKEND_REASON)"
+    assert check_code(code).startswith("pure ImportError: the interpreter's socket object is not laid out as")
+
+
+@pytest.mark.usefixtures("compiled")
+def test_unknown_layout_is_an_error_if_asked_for():
+    """FASTSOCK_BACKEND=compiled on a socket object that is not as declared raises ImportError."""
+    assert error("compiled", before=WRONG_LAYOUT).startswith("ImportError: the interpreter's socket object is not laid")
+
+
+@pytest.mark.parametrize("value", ["Compiled", "cython", ""])
+def test_wrong_value(value):
+    """Any other value of FASTSOCK_BACKEND raises ValueError, which names the value and the choices."""
+    assert error(value) == f"ValueError: FASTSOCK_BACKEND={value!r}: expected one of auto, compiled, pure"

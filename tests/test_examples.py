@@ -1,0 +1,135 @@
+"""The examples: fastsock's hello programs talk to the same programs written in C, either way round."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import shutil
+import socket as stdlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.interpreter import TIMEOUT, environment
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+C_SOURCES = Path(__file__).parent / "c"
+
+GREETING = b"Hello World!"
+BUFFER_SIZE = 256
+
+
+@pytest.fixture(scope="session")
+def c_programs(tmp_path_factory) -> Path:
+    """A directory with the C programs, compiled."""
+    compiler = os.environ.get("CC") or shutil.which("cc")
+    if compiler is None:
+        assert not os.environ.get("CI"), "there is no C compiler"
+        pytest.skip("there is no C compiler")
+    directory = tmp_path_factory.mktemp("c")
+    for name in ("hello_server", "hello_client"):
+        command = [*compiler.split(), "-std=c99", "-Wall", "-Wextra", "-Werror", "-o", directory / name]
+        done = subprocess.run([*command, C_SOURCES / f"{name}.c"], capture_output=True, text=True, timeout=TIMEOUT)
+        assert done.returncode == 0, done.stderr
+    return directory
+
+
+@pytest.fixture
+def start(fastsock, request) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
+    """Start hello_server or hello_client in a language, with its arguments; it is ended with the test."""
+    with contextlib.ExitStack() as processes:
+
+        def start(language: str, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+            if language == "c":
+                command = [request.getfixturevalue("c_programs") / name]
+            else:
+                command = [sys.executable, "-W", "error", EXAMPLES / f"{name}.py"]
+            process = subprocess.Popen(
+                [*command, *arguments],
+                env=environment(fastsock.BACKEND),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+            )
+            processes.enter_context(process)
+            processes.callback(process.kill)
+            return process
+
+        yield start
+
+
+def port_of(server: subprocess.Popen[bytes]) -> str:
+    """The port that it says it listens on."""
+    assert select.select([server.stdout], [], [], TIMEOUT)[0], "the server says nothing"
+    line = server.stdout.readline().decode()
+    assert line.startswith("listening on 127.0.0.1:"), line or server.stderr.read().decode()
+    return line.rpartition(":")[2].strip()
+
+
+def finish(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, int]:
+    """What it still prints, its errors and its status."""
+    out, error = process.communicate(timeout=TIMEOUT)
+    return out, error, process.returncode
+
+
+@pytest.mark.parametrize("client", ["c", "python"])
+@pytest.mark.parametrize("server", ["c", "python"])
+def test_pairs(start, server, client):
+    """Every server greets every client."""
+    serving = start(server, "hello_server", "127.0.0.1", "0")
+    greeted = start(client, "hello_client", "127.0.0.1", port_of(serving))
+    assert finish(greeted) == (GREETING + b"\n", b"", 0)
+    assert finish(serving) == (b"", b"", 0)
+
+
+@pytest.mark.parametrize("server", ["c", "python"])
+def test_server_sends_a_padded_buffer(start, server):
+    """The greeting comes with NULs up to the size of the buffer, then the stream ends."""
+    serving = start(server, "hello_server", "127.0.0.1", "0")
+    with stdlib.create_connection(("127.0.0.1", int(port_of(serving))), timeout=TIMEOUT) as sock:
+        assert sock.makefile("rb").read() == GREETING.ljust(BUFFER_SIZE, b"\0")
+    assert finish(serving) == (b"", b"", 0)
+
+
+@pytest.mark.parametrize("server", ["c", "python"])
+def test_server_starts_again_at_once(start, server):
+    """SO_REUSEADDR: the port can be bound again while the last connection lingers in TIME_WAIT."""
+    port = "0"
+    for _ in range(2):
+        serving = start(server, "hello_server", "127.0.0.1", port)
+        port = port_of(serving)
+        assert finish(start("python", "hello_client", "127.0.0.1", port))[2] == 0
+        assert finish(serving)[2] == 0
+
+
+def serve(start, client: str, parts: list[bytes]) -> tuple[bytes, bytes, int]:
+    """How the client ends that is served those parts one by one."""
+    with stdlib.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(TIMEOUT)
+        greeted = start(client, "hello_client", "127.0.0.1", str(listener.getsockname()[1]))
+        peer, _ = listener.accept()
+        with peer:
+            peer.setsockopt(stdlib.IPPROTO_TCP, stdlib.TCP_NODELAY, 1)
+            for part in parts:
+                peer.sendall(part)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    greeted.wait(0.2)  # time to take the part by itself, and to stop at it if it is wrong to
+    return finish(greeted)
+
+
+@pytest.mark.parametrize("client", ["c", "python"])
+def test_client_puts_parts_together(start, client):
+    """A buffer that comes in parts is one greeting."""
+    message = GREETING.ljust(BUFFER_SIZE, b"\0")
+    assert serve(start, client, [message[:5], message[5:200], message[200:]]) == (GREETING + b"\n", b"", 0)
+
+
+@pytest.mark.parametrize("client", ["c", "python"])
+def test_client_fails_when_the_stream_ends_early(start, client):
+    """Half a buffer is an error, not a greeting."""
+    out, error, status = serve(start, client, [GREETING])
+    assert (out, status) == (b"", 1)
+    assert b"the stream ended " in error

@@ -1,0 +1,590 @@
+"""What a program sees of a socket besides its data: audit events, warnings, fd flags, signatures, names, pickling."""
+
+import copy
+import fcntl
+import gc
+import inspect
+import os
+import pickle
+import re
+import socket as stdlib
+import sys
+import types
+import warnings
+import weakref
+
+import pytest
+
+from tests.support.outcomes import agreed, outcome
+from tests.support.pairs import datagram_pair, stream_pair
+
+# The names that make sockets are fastsock's own; every other is the stdlib's.
+MAKING_SOCKETS = {"create_connection", "create_server", "fromfd", "fromshare", "socket", "socketpair"}
+# Names that the stdlib's module only imported for itself.
+IMPORTED = {"IntEnum", "IntFlag"}
+PUBLIC_METHODS = [name for name in dir(stdlib.socket) if not name.startswith("_")]
+
+
+def flags_of(sock):
+    """Whether the fd closes on exec, and whether it is non-blocking."""
+    fd = sock.fileno()
+    return (
+        bool(fcntl.fcntl(fd, fcntl.F_GETFD) & fcntl.FD_CLOEXEC),
+        bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_NONBLOCK),
+    )
+
+
+def state_of(sock):
+    """The fd's flags and what the object says of itself."""
+    return (
+        *flags_of(sock),
+        sock.gettimeout(),
+        sock.getblocking(),
+        sock.get_inheritable(),
+        repr(sock.family),
+        repr(sock.type),
+        sock.proto,
+    )
+
+
+# Audit events
+
+
+class Audit:
+    """The socket events, once the hook is switched on: a hook stays for the life of the process."""
+
+    events = None
+    raising = None
+
+    @classmethod
+    def hook(cls, event, args):
+        if cls.events is not None and event.startswith("socket."):
+            cls.events.append((event, *(cls.plain(arg) for arg in args)))
+            if event == cls.raising:
+                raise RuntimeError(f"{event} is not allowed")
+
+    @staticmethod
+    def plain(arg):
+        """An argument without what differs from run to run: the object, and a port."""
+        if isinstance(arg, stdlib.socket):
+            return "a socket"
+        if isinstance(arg, tuple):
+            return tuple(map(Audit.plain, arg))
+        return "a port" if isinstance(arg, int) and 1023 < arg < 65536 else arg
+
+
+@pytest.fixture(scope="module")
+def audit_hook():
+    sys.addaudithook(Audit.hook)
+
+
+@pytest.fixture
+def audited(audit_hook):
+    """A function that runs another and returns its outcome and the events it raised, in order."""
+
+    def run(function, *args, raising=None):
+        Audit.events, Audit.raising = [], raising
+        try:
+            return outcome(function, *args), Audit.events
+        finally:
+            Audit.events = Audit.raising = None
+
+    return run
+
+
+def make_and_close(socket, *args, **kwargs):
+    socket.socket(*args, **kwargs).close()
+
+
+AUDITED = {
+    "socket": lambda socket: make_and_close(socket),
+    "socket with arguments": lambda socket: make_and_close(socket, socket.AF_INET6, socket.SOCK_DGRAM, 17),
+    "socket with flags": lambda socket: make_and_close(socket, type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK),
+    "socket of no family": lambda socket: make_and_close(socket, 12345),
+    "socket of a wrong type": lambda socket: make_and_close(socket, "inet"),
+    "socketpair": lambda socket: [sock.close() for sock in socket.socketpair()],
+    "create_server": lambda socket: socket.create_server(("127.0.0.1", 0)).close(),
+}
+
+
+@pytest.mark.parametrize("case", AUDITED)
+def test_audit_of_making(implementations, audited, case):
+    """Making a socket raises the stdlib's events, with its arguments as the kernel gets them."""
+    _, (_, events) = agreed(implementations, lambda socket: audited(AUDITED[case], socket))
+    assert events or case in ("socket of a wrong type",)
+
+
+def test_audit_of_fromfd_and_dup(implementations, audited):
+    """So do fromfd, dup and an object for a given fd."""
+
+    def body(socket):
+        with stream_pair(socket) as (a, _):
+            return (
+                audited(lambda: socket.fromfd(a.fileno(), a.family, a.type).close()),
+                audited(lambda: a.dup().close()),
+                audited(lambda: socket.socket(fileno=os.dup(a.fileno())).close()),
+            )
+
+    _, results = agreed(implementations, body)
+    assert all(events for _, events in results)
+
+
+def test_audit_of_a_tcp_exchange(implementations, audited):
+    """accept raises socket.__new__, connect socket.connect; send, recv, shutdown and close raise nothing."""
+
+    def body(socket):
+        def exchange():
+            with (
+                socket.create_server(("127.0.0.1", 0)) as listener,
+                socket.create_connection(listener.getsockname()) as a,
+                listener.accept()[0] as b,
+            ):
+                a.send(b"1")
+                a.sendall(b"2")
+                a.sendmsg([b"3"])
+                b.recv(10)
+                b.shutdown(socket.SHUT_RDWR)
+
+        return audited(exchange)[1]
+
+    _, events = agreed(implementations, body)
+    names = [event[0] for event in events]
+    assert names == [
+        "socket.__new__",
+        "socket.bind",
+        "socket.getaddrinfo",
+        "socket.__new__",
+        "socket.connect",
+        "socket.__new__",
+        "socket.sendmsg",
+    ]
+
+
+@pytest.mark.parametrize("address", [("127.0.0.1", 9), ("localhost", 9), ("127.0.0.1", 99999), ("host\0", 9), None, 5])
+def test_audit_of_calls_with_an_address(implementations, audited, address):
+    """bind, connect, connect_ex, sendto and sendmsg raise their event once the address has been understood."""
+
+    def body(socket):
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            return (
+                audited(sock.connect, address),
+                audited(sock.connect_ex, address),
+                audited(sock.sendto, b"", address),
+                audited(sock.sendto, b"", 0, address),
+                audited(sock.sendto, "not bytes", address),
+                audited(sock.sendmsg, [b""], (), 0, address),
+                audited(sock.sendmsg, ["not bytes"], (), 0, address),
+                audited(sock.sendmsg, [b""], [], 0, address),
+                audited(sock.bind, address),
+            )
+
+    _, results = agreed(implementations, body)
+    if address == ("127.0.0.1", 9):
+        assert [len(events) for _, events in results] == [1, 1, 1, 1, 0, 1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("address", ["\0fastsock-test", b"\0fastsock-test", "missing/path", "\ud800", "x" * 200])
+def test_audit_of_unix_addresses(implementations, audited, address):
+    """The event has the address as the caller gave it."""
+
+    def body(socket):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sock:
+            return (
+                audited(sock.connect, address),
+                audited(sock.connect_ex, address),
+                audited(sock.sendto, b"", address),
+                audited(sock.sendto, 5, address),
+                audited(sock.bind, address),
+            )
+
+    agreed(implementations, body)
+
+
+@pytest.mark.parametrize("call", ["__new__", "bind", "connect", "sendto", "sendmsg"])
+def test_an_audit_hook_prevents_the_call(implementations, audited, call):
+    """What a hook raises comes out of the call, which the kernel then never sees."""
+
+    def body(socket):
+        with datagram_pair(socket, timeout=0.0) as (a, b), socket.socket(type=socket.SOCK_DGRAM) as fresh:
+            fds = os.listdir("/proc/self/fd")
+            calls = {
+                "__new__": lambda: socket.socket(),
+                "bind": lambda: fresh.bind(("127.0.0.1", 0)),
+                "connect": lambda: fresh.connect(a.getsockname()),
+                "sendto": lambda: a.sendto(b"x", b.getsockname()),
+                "sendmsg": lambda: a.sendmsg([b"x"]),
+            }
+            result = audited(calls[call], raising=f"socket.{call}")
+            assert os.listdir("/proc/self/fd") == fds
+            return result, fresh.getsockname(), outcome(b.recv, 10)
+
+    _, ((result, _), name, received) = agreed(implementations, body)
+    assert result[:2] == ("raised", "RuntimeError")
+    assert (name, received[1]) == (("0.0.0.0", 0), "BlockingIOError")
+
+
+def test_an_audit_hook_prevents_accept(fastsock, audited):
+    """A hook that forbids the new socket of accept leaves no fd behind."""
+    with fastsock.create_server(("127.0.0.1", 0)) as listener, fastsock.create_connection(listener.getsockname()):
+        fds = os.listdir("/proc/self/fd")
+        result, _ = audited(listener.accept, raising="socket.__new__")
+        assert result[:2] == ("raised", "RuntimeError")
+        if type(listener).accept is not stdlib.socket.accept and fastsock.BACKEND == "compiled":
+            assert os.listdir("/proc/self/fd") == fds
+
+
+# Warnings
+
+
+def test_resource_warning(implementations):
+    """A socket that is not closed warns as it goes, with its repr, and is closed."""
+
+    def body(socket):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            sock = socket.socket()
+            fd = sock.fileno()
+            del sock
+            gc.collect()
+        assert outcome(os.fstat, fd)[2] == 9
+        return [(warning.category, masked(str(warning.message))) for warning in caught]
+
+    _, caught = agreed(implementations, body)
+    assert caught[0][0] is ResourceWarning
+    assert caught[0][1].startswith("unclosed <socket.socket fd=N, family=")
+
+
+def test_no_resource_warning(socket):
+    """Closed and detached sockets, and those whose making failed, go without a warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sock = socket.socket()
+        sock.close()
+        os.close(socket.socket().detach())
+        assert outcome(socket.socket, 12345)[0] == "raised"
+        a, b = socket.socketpair()
+        with a, b:
+            pass
+        del sock, a, b
+        gc.collect()
+
+
+# fd flags
+
+
+@pytest.mark.parametrize("default", [None, 0.0, 1.5])
+def test_state_of_a_new_socket(implementations, default):
+    """A new socket closes on exec, and has the default timeout, by each way to make one."""
+
+    def body(socket):
+        socket.setdefaulttimeout(default)
+        try:
+            a, b = socket.socketpair()
+            made = [
+                socket.socket(),
+                socket.socket(socket.AF_INET6, socket.SOCK_DGRAM),
+                socket.socket(type=socket.SOCK_STREAM | socket.SOCK_NONBLOCK),
+                socket.socket(type=socket.SOCK_STREAM | socket.SOCK_CLOEXEC),
+                socket.socket(socket.AF_UNIX, 1, 0),
+                a,
+                b,
+                a.dup(),
+                socket.fromfd(a.fileno(), a.family, a.type),
+            ]
+            states = [state_of(sock) for sock in made]
+            for sock in made:
+                sock.close()
+            return states
+        finally:
+            socket.setdefaulttimeout(None)
+
+    _, states = agreed(implementations, body)
+    assert all(state[0] for state in states)
+
+
+@pytest.mark.parametrize("default", [None, 0.0, 1.5])
+@pytest.mark.parametrize("timeout", [None, 0.0, 1.5])
+def test_state_of_an_accepted_socket(implementations, timeout, default):
+    """accept's child: blocking, unless a default timeout is set; it inherits nothing of the listener's."""
+
+    def body(socket):
+        with socket.create_server(("127.0.0.1", 0)) as listener, socket.create_connection(listener.getsockname()):
+            listener.settimeout(timeout)
+            socket.setdefaulttimeout(default)
+            try:
+                child, _ = listener.accept()
+            finally:
+                socket.setdefaulttimeout(None)
+            with child:
+                return state_of(child), state_of(listener)
+
+    _, (child, _) = agreed(implementations, body)
+    assert child[:3] == (True, default is not None, default)
+
+
+def test_timeouts_set_the_fds_flag(implementations):
+    """settimeout and setblocking set O_NONBLOCK, which connect and the others leave as it is."""
+
+    def body(socket):
+        with stream_pair(socket) as (a, b):
+            states = []
+            for timeout in (1.0, None, 0.0, 1e-9):
+                a.settimeout(timeout)
+                states.append(state_of(a))
+                b.send(b"x")
+                a.recv(10)
+                states.append(state_of(a))
+            return states
+
+    agreed(implementations, body)
+
+
+# Names, signatures and docstrings
+
+
+def signature_of(function):
+    try:
+        return str(inspect.signature(function))
+    except (TypeError, ValueError) as error:
+        return type(error).__name__
+
+
+def test_class_signature_and_doc(fastsock):
+    """The class is documented, and made, as the stdlib's."""
+    assert signature_of(fastsock.socket) == signature_of(stdlib.socket)
+    assert fastsock.socket.__doc__ == stdlib.socket.__doc__
+    assert inspect.getdoc(fastsock.socket) == inspect.getdoc(stdlib.socket)
+    assert (fastsock.socket.__name__, fastsock.socket.__qualname__) == ("socket", "socket")
+
+
+@pytest.mark.parametrize("name", PUBLIC_METHODS)
+def test_method_signature_and_doc(fastsock, name):
+    """Each method is called and documented as the stdlib's."""
+    ours, theirs = getattr(fastsock.socket, name), getattr(stdlib.socket, name)
+    assert ours.__doc__ == theirs.__doc__
+    assert inspect.getdoc(ours) == inspect.getdoc(theirs)
+    if callable(theirs):
+        with fastsock.socket() as sock, stdlib.socket() as model:
+            assert signature_of(getattr(sock, name)) == signature_of(getattr(model, name))
+        assert ours.__name__ == theirs.__name__
+
+
+@pytest.mark.parametrize("name", ["recv_exactly", "recv_exactly_into", "sendmsg_all"])
+def test_backends_document_the_same(implementations, name):
+    """Both backends give the methods that the stdlib lacks one docstring."""
+    docs = {getattr(m.socket, name).__doc__ for key, m in implementations.items() if key != "stdlib"}
+    assert len(docs) == 1
+    assert all(docs)
+
+
+@pytest.mark.parametrize("name", sorted(name for name in MAKING_SOCKETS - {"socket"} if hasattr(stdlib, name)))
+def test_function_signature_and_doc(fastsock, name):
+    """The functions that make sockets are called and documented as the stdlib's."""
+    ours, theirs = getattr(fastsock, name), getattr(stdlib, name)
+    assert ours is not theirs
+    assert signature_of(ours) == signature_of(theirs)
+    assert (ours.__doc__, ours.__name__) == (theirs.__doc__, theirs.__name__)
+
+
+def test_every_public_name(fastsock):
+    """Whatever the stdlib's module offers is here, and is the same object unless it makes sockets."""
+    public = {
+        name: value
+        for name, value in vars(stdlib).items()
+        if not (name.startswith("_") or isinstance(value, types.ModuleType) or name in IMPORTED)
+    }
+    missing = [name for name in public if not hasattr(fastsock, name)]
+    assert missing == []
+    different = {name for name, value in public.items() if getattr(fastsock, name) is not value}
+    assert different == {name for name in MAKING_SOCKETS if hasattr(stdlib, name)}
+
+
+def test_star_import(fastsock):
+    """`__all__` has each name once, each exists, and all of the stdlib's are among them."""
+    assert len(fastsock.__all__) == len(set(fastsock.__all__))
+    assert [name for name in fastsock.__all__ if not hasattr(fastsock, name)] == []
+    assert set(stdlib.__all__) <= set(fastsock.__all__)
+
+
+def test_constants(implementations):
+    """Both backends have the same further constants, none of them the stdlib's."""
+    constants = {
+        name: {key: getattr(module, key) for key in set(module.__all__) - set(stdlib.__all__) if key.isupper()}
+        for name, module in implementations.items()
+        if name != "stdlib"
+    }
+    for found in constants.values():
+        found.pop("BACKEND"), found.pop("BACKEND_REASON")
+        assert found == next(iter(constants.values()))
+        assert all(isinstance(value, int) for value in found.values())
+    if sys.platform == "linux":
+        assert all("UDP_SEGMENT" in found for found in constants.values())
+
+
+# The object
+
+
+def masked(text):
+    """A repr with the fd's number, ports and the module's name hidden."""
+    return re.sub(r"(fd=|', )\d+", r"\1N", text).replace("<fastsock.", "<socket.")
+
+
+def test_repr(implementations):
+    """repr says what the stdlib's says, in each state."""
+
+    def body(socket):
+        class Own(socket.socket):
+            pass
+
+        with stream_pair(socket, "tcp") as (a, _), socket.socket() as fresh, Own(socket.AF_UNIX) as own:
+            texts = [masked(repr(sock)) for sock in (a, fresh)] + [repr(own).partition("fd=")[2].partition(",")[2]]
+            fresh.close()
+            os.close(own.detach())
+            return [*texts, masked(repr(fresh)), repr(own).partition(" ")[2]]
+
+    _, texts = agreed(implementations, body)
+    assert texts[0].startswith("<socket.socket fd=N, family=2, type=1, proto=6, laddr=")
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_pickling_is_refused(implementations, protocol):
+    """A socket does not pickle, and the error is the stdlib's."""
+
+    def body(socket):
+        with socket.socket() as sock:
+            pickle.dumps(sock, protocol)
+
+    assert agreed(implementations, body)[:2] == ("raised", "TypeError")
+
+
+@pytest.mark.parametrize("function", [copy.copy, copy.deepcopy, lambda sock: sock.__reduce__()])
+def test_copying_is_refused(implementations, function):
+    """Nor does it copy."""
+
+    def body(socket):
+        with socket.socket() as sock:
+            function(sock)
+
+    assert agreed(implementations, body)[:2] == ("raised", "TypeError")
+
+
+def test_attributes(implementations):
+    """A socket takes no attribute that the stdlib's does not take, and can be referred to weakly."""
+
+    def body(socket):
+        with socket.socket() as sock:
+            assert weakref.ref(sock)() is sock
+            return (
+                outcome(setattr, sock, "family", 1)[:2],
+                outcome(setattr, sock, "type", 1)[:2],
+                outcome(setattr, sock, "timeout", 1)[:2],
+                outcome(setattr, sock, "proto", 1)[:2],
+                outcome(setattr, sock, "name", 1)[:2],
+                outcome(hash, sock)[0],
+                sock == sock,
+                sock.timeout,
+                outcome(vars, sock)[:2],
+            )
+
+    agreed(implementations, body)
+
+
+def test_isinstance(fastsock):
+    """A fastsock socket is a stdlib socket; a subclass may be made of it, alone and with others."""
+    with fastsock.socket() as sock:
+        assert isinstance(sock, stdlib.socket)
+        assert isinstance(sock, stdlib.SocketType)
+        assert type(sock) is fastsock.socket
+    assert issubclass(fastsock.socket, stdlib.socket)
+
+
+def test_subclass(implementations):
+    """A subclass has attributes, or __slots__, an __init__ of its own, and its methods are asked."""
+
+    def body(socket):
+        calls = []
+
+        class WithDict(socket.socket):
+            def __init__(self, label, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.label = label
+
+            def close(self):
+                calls.append("close")
+                super().close()
+
+            def _real_close(self, *args):
+                calls.append("_real_close")
+                super()._real_close(*args)
+
+        class WithSlots(WithDict):
+            __slots__ = ("extra",)
+
+        class OnlySlots(socket.socket):
+            __slots__ = ("extra",)
+
+        with WithDict("label", socket.AF_UNIX) as one, WithSlots("slots") as two, OnlySlots() as three:
+            two.extra = three.extra = 5
+            assert (one.label, two.label, two.extra, three.extra) == ("label", "slots", 5, 5)
+            assert (one.family, two.type) == (socket.AF_UNIX, socket.SOCK_STREAM)
+            refused = outcome(setattr, three, "other", 1)
+        return calls, refused[:2]
+
+    _, (calls, _) = agreed(implementations, body)
+    assert calls == ["close", "_real_close"] * 2
+
+
+def test_classes_of_made_sockets(socket):
+    """accept, dup and the functions make the module's class; dup of a subclass makes its own."""
+
+    class Own(socket.socket):
+        pass
+
+    with Own() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with (
+            listener.dup() as twin,
+            socket.create_connection(listener.getsockname()) as client,
+            client.dup() as plain,
+            socket.fromfd(client.fileno(), client.family, client.type) as same,
+            listener.accept()[0] as child,
+        ):
+            assert type(twin) is Own
+            assert {type(sock) for sock in (client, child, plain, same)} == {socket.socket}
+
+
+def test_new_without_init(implementations):
+    """An object whose __init__ never ran is a closed socket."""
+
+    def body(socket):
+        sock = socket.socket.__new__(socket.socket)
+        return sock.fileno(), outcome(sock.recv, 10), outcome(sock.send, b"x"), outcome(sock.getsockname)
+
+    agreed(implementations, body)
+
+
+def test_init_again(implementations):
+    """__init__ called again makes a new socket in the same object."""
+
+    def body(socket):
+        with socket.socket() as sock:
+            before = sock.fileno()
+            sock.__init__(socket.AF_UNIX, socket.SOCK_DGRAM)
+            os.close(before)
+            assert sock.fileno() != before
+            return state_of(sock)
+
+    agreed(implementations, body)
+
+
+@pytest.mark.parametrize("close_first", ["file", "socket"])
+def test_makefile_counts(socket, close_first):
+    """The fd is closed with the last of the socket and its files."""
+    with stream_pair(socket) as (a, _):
+        file = a.makefile("rb")
+        first, second = (file, a) if close_first == "file" else (a, file)
+        first.close()
+        assert a.fileno() >= 0
+        second.close()
+        assert a.fileno() == -1
