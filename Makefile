@@ -3,7 +3,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := setup.py pyproject.toml $(wildcard fastsock/compiled/*.pyx fastsock/compiled/*.pxd)
+SOURCES := $(wildcard fastsock/compiled/*.pyx fastsock/compiled/*.pxd)
 
 # Asked for, not left to auto: a missing extension is then an error. PyPy is to have none.
 build = $(if $(findstring PyPy,$(shell cat $(VENV)/interpreter)),pure,compiled)
@@ -57,10 +57,14 @@ clean:
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The venv with the extra of that name, the extensions built in place.
-$(VENV)/%.stamp: $(VENV)/interpreter $(SOURCES)
-	@# Cython and setuptools see changes of the sources, but not of how they are to be built.
-	$(if $(filter setup.py pyproject.toml,$?),rm -rf build)
+$(VENV)/%.stamp: $(VENV)/interpreter build/configured $(SOURCES)
 	FASTSOCK_BUILD=$(build) $(BIN)/pip install -q -e '.[$*]'
+	@touch $@
+
+# Cython sees changes of the sources, but not of how they are to be built.
+build/configured: setup.py pyproject.toml
+	rm -rf build
+	mkdir build
 	@touch $@
 
 # Made anew when $(PYTHON) is not the interpreter that it was made with.

@@ -16,6 +16,8 @@ DIRECTIVES = {
     "autotestdict": False,
     "binding": False,  # method descriptors, as the stdlib has them
     "cdivision": True,
+    "embedsignature": True,
+    "embedsignature.format": "clinic",
 }
 
 

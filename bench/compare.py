@@ -41,17 +41,22 @@ def choose(options: argparse.Namespace) -> list[Case]:
     return cases.short()
 
 
-def measure_all(chosen: list[Case], seconds: float, console: Console) -> list[Result]:
+def measure_all(chosen: list[Case], seconds: float, console: Console) -> tuple[list[Result], list[str]]:
+    """The results, and the ids of the cases that failed."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    results = []
+    results, failed = [], []
     # It is redrawn between the cases only: a thread that draws would be measured too.
     with Progress(*columns, console=console, auto_refresh=False, transient=True) as progress:
         task = progress.add_task("", total=len(chosen))
         for case in chosen:
             progress.update(task, description=case.id, refresh=True)
-            results.append(measure(case, seconds))
+            try:
+                results.append(measure(case, seconds))
+            except Exception:
+                failed.append(case.id)
+                console.print_exception()
             progress.advance(task)
-    return results
+    return results, failed
 
 
 def main() -> None:
@@ -63,7 +68,7 @@ def main() -> None:
         print(*[case.id for case in chosen], sep="\n")
         return
     described = environment.describe()
-    results = measure_all(chosen, options.seconds, Console(stderr=True))
+    results, failed = measure_all(chosen, options.seconds, Console(stderr=True))
     output = Console()
     if not output.is_terminal:
         output.width = 160
@@ -71,6 +76,8 @@ def main() -> None:
     output.print("{implementation} {python}, {system}, {cpus} CPUs: {cpu}".format(**described), highlight=False)
     if options.json:
         report.write(options.json, results, described)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from programs import NoCompilerError, c_program
 from registry import CLOCKS, Case, Run
 
 LIMIT = "C"
-ROUNDS = (9, 201)  # at least, at most
+SETUPS = 3  # each with new sockets: what they got by chance, in memory or from the kernel, stays for as long as they do
+LEAST_ROUNDS = 4  # in each set-up
 TRIES = 8
 
 
@@ -63,7 +64,15 @@ class Result:
 
 
 def measure(case: Case, seconds: float) -> Result:
-    """Measure a case for about this many seconds."""
+    """Measure a case for about this many seconds, beside its set-ups."""
+    result = Result(case)
+    for _ in range(SETUPS):
+        measure_setup(case, seconds / SETUPS, result)
+    return result
+
+
+def measure_setup(case: Case, seconds: float, result: Result) -> None:
+    """Set up for every implementation, and take samples of each in turn."""
     with contextlib.ExitStack() as stack:
         stack.enter_context(no_garbage_collection())
         runs: dict[str, Run] = {}
@@ -73,12 +82,10 @@ def measure(case: Case, seconds: float) -> Result:
             with contextlib.suppress(NoCompilerError):
                 runs[LIMIT] = stack.enter_context(limit_of(case)).run
         counts = {name: calibrate(run, case) for name, run in runs.items()}
-        rounds = sorted([*ROUNDS, int(seconds / (case.sample * len(runs)))])[1]
-        result = Result(case, {name: [] for name in runs})
+        rounds = max(LEAST_ROUNDS, int(seconds / (case.sample * len(runs))))
         for order in itertools.islice(orders(list(runs)), rounds):
             for name in order:
-                result.seconds[name].append(sample(runs[name], counts[name], case))
-        return result
+                result.seconds.setdefault(name, []).append(sample(runs[name], counts[name], case))
 
 
 def orders(names: list[str]) -> Iterable[tuple[str, ...]]:

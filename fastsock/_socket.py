@@ -32,9 +32,8 @@ class socket(SocketOps, stdlib_socket):
     def __reduce_ex__(self, protocol: Any, /) -> Any:
         # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later
         # than this module, and costs too much to be imported here: so its pickler, and no other, is answered.
-        reduction = sys.modules.get("multiprocessing.reduction")
-        if reduction is not None and sys._getframe(1).f_globals is vars(reduction):
-            return rebuild, reduction._reduce_socket(self)
+        if type(self) is socket and is_called_by_multiprocessing():
+            return rebuild, sys.modules["multiprocessing.reduction"]._reduce_socket(self)
         return super().__reduce_ex__(protocol)
 
 
@@ -46,6 +45,15 @@ def convert(sock: stdlib_socket) -> stdlib_socket:
     if type(sock) is stdlib_socket:
         sock.__class__ = socket
     return sock
+
+
+def is_called_by_multiprocessing() -> bool:
+    """Whether the pickler that asks our caller for a reduction was made by multiprocessing."""
+    reduction = sys.modules.get("multiprocessing.reduction")
+    frame = sys._getframe(2) if reduction is not None else None
+    while frame is not None and frame.f_globals.get("__name__") == "pickle":  # PyPy's pickler is Python
+        frame = frame.f_back
+    return frame is not None and frame.f_globals is vars(reduction)
 
 
 def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...]) -> stdlib_socket:

@@ -2,6 +2,9 @@
 
 A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, a pure wheel), say so:
 `pytest --backends stdlib,pure`.
+
+The last implementation that is loaded is what `import fastsock` gives a test module: the extension exists once in a
+process, and makes accept()'s sockets of one class.
 """
 
 from __future__ import annotations

@@ -47,8 +47,9 @@ SHORT = (
     "ping-pong of processes, */free/64B/*",
     "bulk recv_into beside a CPU-bound thread/apart/tcp",
     "bulk sendall beside a CPU-bound thread/apart/tcp",
-    "asyncio Protocol echo/*",
-    "asyncio streams echo/64B",
+    "asyncio Protocol echo, */64B",
+    "asyncio Protocol echo, cpu time/1KiB",
+    "asyncio streams echo, cpu time/64B",
 )
 
 

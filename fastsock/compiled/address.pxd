@@ -6,6 +6,9 @@ other families and whatever is wrong are the stdlib's: the method then calls the
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_Clear
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.string cimport memcpy, memset, strlen
@@ -37,7 +40,7 @@ cdef extern from "Python.h":
     bint PyUnicode_IS_COMPACT_ASCII(object text) noexcept
     const char *PyUnicode_DATA(object text) noexcept
     Py_ssize_t PyUnicode_GET_LENGTH(object text) noexcept
-    object PyUnicode_EncodeFSDefault(object text)
+    PyObject *PyUnicode_EncodeFSDefault(object text)  # NULL with an exception set, which pack_unix clears
     object PyUnicode_DecodeFSDefault(const char *text)
 
 cdef enum:
@@ -56,7 +59,7 @@ cdef inline bint is_packed_here(int family) noexcept:
     return family == AF_INET or family == AF_INET6 or family == AF_UNIX
 
 
-cdef inline bint pack(int family, object address, Address *packed, socklen_t *size) except -1:
+cdef inline bint pack(int family, object address, Address *packed, socklen_t *size) noexcept:
     """Fill `packed` and `size`; False if this address is for the stdlib."""
     if family == AF_INET:
         return pack_ipv4(address, packed, size)
@@ -145,18 +148,28 @@ cdef inline object unpack_ipv6(Address *packed):
     )
 
 
-cdef inline bint pack_unix(object address, Address *packed, socklen_t *size) except -1:
+cdef inline bint pack_unix(object address, Address *packed, socklen_t *size) noexcept:
     """A path, or on Linux an abstract name: bytes that begin with NUL, or empty to be given one by the kernel."""
-    cdef Py_ssize_t length
-    if PyUnicode_CheckExact(address):
-        address = PyUnicode_EncodeFSDefault(address)
-    if not PyBytes_CheckExact(address):
+    cdef PyObject *encoded
+    cdef bint taken
+    if PyBytes_CheckExact(address):
+        return pack_path(PyBytes_AS_STRING(address), PyBytes_GET_SIZE(address), packed, size)
+    if not PyUnicode_CheckExact(address):
         return False
-    length = PyBytes_GET_SIZE(address)
+    encoded = PyUnicode_EncodeFSDefault(address)
+    if encoded == NULL:
+        PyErr_Clear()
+        return False
+    taken = pack_path(PyBytes_AS_STRING(<object>encoded), PyBytes_GET_SIZE(<object>encoded), packed, size)
+    Py_DECREF(<object>encoded)
+    return taken
+
+
+cdef inline bint pack_path(const char *path, Py_ssize_t length, Address *packed, socklen_t *size) noexcept:
     if length >= <Py_ssize_t>SUN_PATH_SIZE:
         return False
     memset(&packed.un, 0, sizeof(packed.un))
-    memcpy(packed.un.sun_path, PyBytes_AS_STRING(address), length)
+    memcpy(packed.un.sun_path, path, length)
     packed.un.sun_family = AF_UNIX
     size[0] = <socklen_t>(SUN_PATH_OFFSET + length)
     if not ABSTRACT_UNIX or packed.un.sun_path[0] != 0:

@@ -3,6 +3,7 @@
 CPython does not export this struct (Modules/socketmodule.h), so `base.pyx` compares it with live sockets at import.
 """
 
+from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
 
 cdef extern from *:
@@ -21,6 +22,8 @@ cdef extern from *:
         void *state;           /* set by __init__ only, so NULL in an object whose __init__ never ran */
     #endif
     } fastsock_base;
+
+    #define fastsock_current_fd(sock) (((fastsock_base *)(sock))->sock_fd)
 
     /* What only CPython's own code can fill in a new object, copied from one that it made. */
     static inline void fastsock_copy_internals(fastsock_base *target, const fastsock_base *made)
@@ -42,4 +45,5 @@ cdef extern from *:
         cdef int64_t sock_timeout
 
     void copy_internals "fastsock_copy_internals"(socket target, socket made) noexcept
+    int current_fd "fastsock_current_fd"(PyObject *sock) noexcept nogil
     size_t DECLARED_SIZE "sizeof(fastsock_base)"

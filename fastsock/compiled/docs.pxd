@@ -1,4 +1,4 @@
-"""Docstrings and signatures of the running interpreter's own methods, given to the methods that replace them."""
+"""Docstrings and signatures for the compiled methods: the running interpreter's own, else the pure twin's."""
 
 from cpython.object cimport PyObject
 
@@ -27,17 +27,39 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8(object text) except NULL
 
 
-cdef inline list borrow_docs(type ours, type theirs):
-    """For each name of `ours` that `theirs` has too, take its docstring. Keep what is returned for as long as the type."""
+cdef inline list borrow_docs(type ours, tuple theirs):
+    """For each name of `ours`, take the docstring that the first of `theirs` to have that name has.
+
+    Keep what is returned for as long as the type.
+    """
     kept = []
     for name, descriptor in vars(ours).items():
-        original = getattr(theirs, name, None)
+        original = None
+        for cls in theirs:
+            original = original or getattr(cls, name, None)
         if name.startswith("__") or original is None:
             continue
         if raw_doc(original) != NULL:
             set_doc(descriptor, raw_doc(original))  # with the signature line that precedes the text
-        elif original.__doc__ is not None:
-            doc = f"{name}($self, /)\n--\n\n{original.__doc__}" if callable(original) else original.__doc__
-            set_doc(descriptor, PyUnicode_AsUTF8(doc))
-            kept.append(doc)
+            continue
+        doc = original.__doc__ or ""
+        if callable(original):
+            doc = f"{name}({text_signature(original)})\n--\n\n{doc}"
+        set_doc(descriptor, PyUnicode_AsUTF8(doc))
+        kept.append(doc)
     return kept
+
+
+cdef inline str text_signature(function):
+    """A Python method's parameters, as C's docstrings write them."""
+    code = function.__code__
+    names = list(code.co_varnames[:code.co_argcount])
+    keyword_only = list(code.co_varnames[code.co_argcount:code.co_argcount + code.co_kwonlyargcount])
+    defaults = dict(zip(reversed(names), reversed(function.__defaults__ or ()))) | (function.__kwdefaults__ or {})
+    written = [f"{name}={defaults[name]!r}" if name in defaults else name for name in names]
+    written[0] = "$self"
+    written.insert(max(code.co_posonlyargcount, 1), "/")
+    if keyword_only:
+        written.append("*")
+    written += [f"{name}={defaults[name]!r}" for name in keyword_only]
+    return ", ".join(written)

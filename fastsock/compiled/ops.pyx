@@ -4,9 +4,13 @@ A method here has three steps: take the plain arguments (`arguments.pxd`, `addre
 them to the stdlib's own method; make the system call by `perform` (`wait.pxd`); give back what `_socket` gives.
 
 What is not here is inherited, because the stdlib's own is as fast: settimeout, setblocking, setsockopt, getsockopt,
-fileno, detach, connect_ex, makefile, sendfile, and messages with ancillary data.
+fileno, detach, connect_ex, sendfile, and messages with ancillary data.
+
+The docstrings are the stdlib's, and the twin's for what the stdlib lacks (`docs.pxd`).
 """
 
+import io
+import os
 import socket as stdlib
 from _socket import getdefaulttimeout
 from _socket import socket as stdlib_base
@@ -19,6 +23,7 @@ from cpython.ref cimport Py_XDECREF
 from libc.string cimport memset
 
 from fastsock._errors import IncompleteReadError
+from fastsock.compiled.socketio import SocketIO, convert
 from fastsock.pure.ops import SocketOps as PureOps
 
 from fastsock.compiled cimport base, posix
@@ -50,9 +55,10 @@ from fastsock.compiled.posix cimport (
 )
 from fastsock.compiled.scratch cimport SCRATCH_SIZE, expects_much, give_scratch, note_fill, take_scratch
 from fastsock.compiled.vector cimport Vector, advance_vector, release_vector, take_vector
-from fastsock.compiled.wait cimport Attempt, Call, check_progress, perform, wait_and_perform
+from fastsock.compiled.wait cimport Attempt, Call, check_progress, forget_waiting, perform, wait_and_perform
 
 cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
     int PySys_Audit(const char *event, const char *format, ...) except -1
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *source, Py_ssize_t size) except NULL
     char *bytes_data "PyBytes_AS_STRING"(PyObject *data) noexcept
@@ -76,6 +82,9 @@ cdef tuple no_arguments = ()
 cdef object missing = object()
 cdef base.socket template = stdlib.socket()  # for the fields that only CPython's own code can fill
 template.close()
+
+
+os.register_at_fork(after_in_child=lambda: forget_waiting())
 
 
 def set_accepted_class(cls):
@@ -162,6 +171,15 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             return stdlib_base.shutdown(self, how)
         if posix.shutdown(self.sock_fd, c_how) < 0:
             PyErr_SetFromErrno(OSError)
+
+    def makefile(self, mode="r", buffering=None, *, encoding=None, errors=None, newline=None):
+        if mode == "rb" and buffering is None:  # what http.client, smtplib and others ask for
+            raw = SocketIO(self, "r")
+            self._io_refs += 1
+            return io.BufferedReader(raw)
+        return convert(
+            stdlib_socket.makefile(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
+        )
 
     # Addresses
 
@@ -314,11 +332,6 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             release_vector(&vector)
 
     def sendmsg_all(self, buffers, ancdata=(), flags=0, address=None, /):
-        """Send all of `buffers`, as sendall() does for one: any number of them, without joining them.
-
-        `ancdata` goes with the first bytes. The socket's timeout is a deadline for the whole. On failure the
-        exception's `transferred` says how many bytes went. A datagram is sent by one call or not at all.
-        """
         cdef Vector vector
         cdef msghdr message
         cdef Call call
@@ -458,17 +471,12 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             release_vector(&vector)
 
     def recv_exactly(self, n, flags=0, /):
-        """Receive exactly `n` bytes and return them.
-
-        The socket's timeout is a deadline for the whole, as it is for sendall(). Raises IncompleteReadError if the
-        stream ends first. On any failure the exception's `transferred` says how many bytes had come, and its
-        `partial` holds them: they have left the socket. MSG_PEEK and MSG_TRUNC raise ValueError.
-        """
         cdef Call call
         cdef Py_ssize_t size
         cdef int c_flags
         if (
             not (take_size(n, &size) and take_int(flags, &c_flags))
+            or size > PY_SSIZE_T_MAX // 2
             or c_flags & UNCOUNTABLE
             or overrides(self, "recv_into", own_recv_into)
         ):
@@ -483,10 +491,6 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         return data
 
     def recv_exactly_into(self, buffer, nbytes=0, flags=0):
-        """Fill `buffer`, or its first `nbytes` bytes if that is not 0, and return how many bytes that was.
-
-        Deadline and errors are those of recv_exactly(); what came before a failure is in `buffer`.
-        """
         cdef Py_buffer view
         cdef Call call
         cdef Py_ssize_t size
@@ -509,7 +513,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
 
 cdef object own_sendmsg = SocketOps.sendmsg
 cdef object own_recv_into = SocketOps.recv_into
-cdef list kept_docs = borrow_docs(SocketOps, stdlib_socket)
+cdef list kept_docs = borrow_docs(SocketOps, (stdlib_socket, PureOps))
 
 
 cdef inline bint overrides(SocketOps self, str name, object own) except -1:
@@ -549,6 +553,7 @@ cdef inline SocketOps adopt(int fd, SocketOps listener):
 
 
 cdef inline void begin(Call *call, SocketOps self, short events, void *data, size_t size, int flags) noexcept:
+    call.sock = <PyObject *>self
     call.fd = self.sock_fd
     call.timeout = self.sock_timeout
     call.deadline = 0
@@ -632,13 +637,14 @@ cdef object receive_truncating(Attempt attempt, Call *call):
 
     What did not come is NULs here, where the stdlib shows what was in the memory before.
     """
-    cdef bytearray data = bytearray(call.size)
+    cdef bytes data = PyBytes_FromStringAndSize(NULL, call.size)
     cdef ssize_t received
-    call.data = <char *>data
+    call.data = PyBytes_AS_STRING(data)
+    memset(call.data, 0, call.size)
     received = perform(attempt, call)
     if call.message != NULL:
-        return bytes(data[:received])  # recvmsg never gives more than was asked for
-    return bytes(data[:received]).ljust(received, b"\0")
+        received = min(received, <ssize_t>call.size)  # recvmsg never gives more than was asked for
+    return data[:received].ljust(received, b"\0")
 
 
 cdef Py_ssize_t receive_all(Call *call) except -1:

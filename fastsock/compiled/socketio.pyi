@@ -1,2 +1,9 @@
-# Twins have the same signatures (tests/test_twins.py).
-from fastsock.pure.socketio import SocketIOOps as SocketIOOps
+import socket
+from typing import TypeVar
+
+File = TypeVar("File")
+
+class SocketIOOps: ...
+class SocketIO(SocketIOOps, socket.SocketIO): ...
+
+def convert(file: File) -> File: ...

@@ -1,7 +1,7 @@
-"""class SocketIOOps: what `makefile()` reads and writes through.
+"""class SocketIO: the raw stream that `makefile()` reads and writes through.
 
-One Python frame less a read than `socket.SocketIO`, and no look at what its own attributes say already. An object in
-any state but the plain one is the stdlib's, for its error.
+A Python frame less a read than in `socket.SocketIO`, whose checks are attributes here. A stream in any state but the
+plain one is the stdlib's, for its error. The pure backend has nothing to gain here and leaves the stdlib's class.
 """
 
 import socket as stdlib
@@ -11,7 +11,7 @@ cdef object stdlib_socketio = stdlib.SocketIO
 
 
 cdef class SocketIOOps:
-    """The raw stream's calls of this backend, to be mixed into a subclass of `socket.SocketIO`."""
+    """The calls, to be mixed into a subclass of `socket.SocketIO`."""
 
     def readinto(self, b):
         sock = self._sock
@@ -37,3 +37,16 @@ cdef class SocketIOOps:
             if error.errno == EAGAIN or error.errno == EWOULDBLOCK:
                 return None
             raise
+
+
+class SocketIO(SocketIOOps, stdlib.SocketIO):
+    __doc__ = stdlib.SocketIO.__doc__
+    __slots__ = ()
+
+
+def convert(file):
+    """Make the raw stream beneath a file from the stdlib's makefile() one of this class: the two have one layout."""
+    raw = getattr(getattr(file, "buffer", file), "raw", file)
+    if type(raw) is stdlib_socketio:
+        raw.__class__ = SocketIO
+    return file

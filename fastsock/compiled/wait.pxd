@@ -12,10 +12,12 @@ thread, once woken by the send, would only run into the kept GIL.
 """
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_SetString
+from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, int64_t
 
 from fastsock.compiled cimport posix
 from fastsock.compiled.address cimport Address
+from fastsock.compiled.base cimport current_fd
 from fastsock.compiled.posix cimport (
     CLOCK_MONOTONIC,
     EAGAIN,
@@ -45,8 +47,9 @@ cdef enum:
     HELD_SIZE = 256 * 1024  # bytes; a copy of that takes tens of microseconds
 
 cdef struct Call:
-    # One socket call: fd and timeout as they were when it began, whatever other threads do to the socket since.
-    int fd
+    # One socket call, with the timeout as it was when it began.
+    PyObject *sock
+    int fd                 # the socket's, read anew before each try: another thread may close it during a wait
     short events           # POLLIN or POLLOUT: what to wait for
     int flags
     int64_t timeout        # nanoseconds; 0: non-blocking, negative: none
@@ -69,7 +72,7 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
     Raises OSError by errno, TimeoutError at the deadline, and what a signal handler raises.
     """
     cdef ssize_t result
-    cdef bint poll_first = False
+    cdef bint poll_first = call.timeout > 0 and not call.may_try
     call.waited = False
     if may_keep_gil(call):
         result = attempt(call, MSG_DONTWAIT)
@@ -93,10 +96,15 @@ cdef inline bint may_keep_gil(Call *call) noexcept:
 
 
 cdef inline ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1:
-    """Without the GIL: wait until `call.events` if `poll_first`, then make the call; again until it is served."""
+    """Without the GIL: wait until `call.events` if `poll_first`, then make the call; again until it is served.
+
+    Under a timeout even a try behind a poll must not block: the data may be gone, or the file be made blocking by
+    another process.
+    """
     global waiting
     cdef ssize_t result = -1
     cdef int ready, error
+    cdef int extra_flags = MSG_DONTWAIT if call.timeout > 0 else 0
     call.waited = True
     while True:
         ready = 1
@@ -105,7 +113,8 @@ cdef inline ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_firs
             if poll_first:
                 ready = wait_ready(call)
             if ready > 0:
-                result = attempt(call, 0)
+                call.fd = current_fd(call.sock)
+                result = attempt(call, extra_flags)
             error = posix.errno
         waiting -= call.events == POLLIN
         if ready == 0:
@@ -126,6 +135,8 @@ cdef inline int wait_ready(Call *call) noexcept nogil:
     """1 when the fd is ready, 0 when the deadline has passed, -1 with errno."""
     cdef pollfd target
     cdef int64_t milliseconds = -1
+    if call.fd < 0:
+        return 1  # which poll would ignore: the call says what is wrong
     if call.timeout > 0:
         milliseconds = remaining(call)
         if milliseconds < 0:
@@ -156,3 +167,9 @@ cdef inline int check_progress(Call *call) except -1:
         PyErr_SetString(TimeoutError, "timed out")
         return -1
     return 0
+
+
+cdef inline void forget_waiting() noexcept:
+    """In a forked child, where the threads that waited are not."""
+    global waiting
+    waiting = 0

@@ -6,6 +6,7 @@ The stdlib's own calls are left alone; only `accept` is here, to make the packag
 
 from __future__ import annotations
 
+import operator
 import os
 import select
 import socket as stdlib
@@ -51,51 +52,7 @@ class SocketOps(Base):
             sock.__class__ = accepted_class
         return sock, address  # type: ignore[return-value]
 
-    def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
-        """Receive exactly `n` bytes and return them.
-
-        The socket's timeout is a deadline for the whole, as it is for sendall(). Raises IncompleteReadError if the
-        stream ends first. On any failure the exception's `transferred` says how many bytes had come, and its
-        `partial` holds them: they have left the socket. MSG_PEEK and MSG_TRUNC raise ValueError.
-        """
-        if n < 0:
-            raise ValueError("negative buffersize in recv_exactly")
-        buffer = bytearray(n)
-        try:
-            self.recv_exactly_into(buffer, n, flags)
-        except BaseException as error:
-            error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
-            raise
-        return bytes(buffer)
-
-    def recv_exactly_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
-        """Fill `buffer`, or its first `nbytes` bytes if that is not 0, and return how many bytes that was.
-
-        Deadline and errors are those of recv_exactly(); what came before a failure is in `buffer`.
-        """
-        with memoryview(buffer) as exported, exported.cast("B") as view:
-            if nbytes < 0:
-                raise ValueError("negative buffersize in recv_exactly_into")
-            if nbytes > len(view):
-                raise ValueError("buffer too small for requested bytes")
-            if flags & UNCOUNTABLE:
-                raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
-            expected = nbytes or len(view)
-            deadline = Deadline(self)
-            transferred = 0
-            try:
-                while transferred < expected:
-                    if transferred:
-                        deadline.wait(self, READABLE)
-                    with view[transferred:expected] as rest:
-                        received = self.recv_into(rest, 0, flags)
-                    if received == 0:
-                        raise IncompleteReadError(bytes(view[:transferred]), expected)
-                    transferred += received
-            except BaseException as error:
-                error.transferred = transferred  # type: ignore[attr-defined]
-                raise
-            return expected
+    accept.__doc__ = stdlib_socket.accept.__doc__
 
     def sendmsg_all(
         self,
@@ -130,6 +87,54 @@ class SocketOps(Base):
         except BaseException as error:
             error.transferred = transferred  # type: ignore[attr-defined]
             raise
+
+    def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
+        """Receive exactly `n` bytes and return them.
+
+        The socket's timeout is a deadline for the whole, as it is for sendall(). Raises IncompleteReadError if the
+        stream ends first. On any failure the exception's `transferred` says how many bytes had come, and its
+        `partial` holds them: they have left the socket. MSG_PEEK and MSG_TRUNC raise ValueError.
+        """
+        n = operator.index(n)
+        if n < 0:
+            raise ValueError("negative buffersize in recv_exactly")
+        buffer = bytearray(n)
+        try:
+            self.recv_exactly_into(buffer, n, flags)
+        except BaseException as error:
+            error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
+            raise
+        return bytes(buffer)
+
+    def recv_exactly_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+        """Fill `buffer`, or its first `nbytes` bytes if that is not 0, and return how many bytes that was.
+
+        Deadline and errors are those of recv_exactly(); what came before a failure is in `buffer`.
+        """
+        with memoryview(buffer) as exported, exported.cast("B") as view:
+            nbytes = operator.index(nbytes)
+            if nbytes < 0:
+                raise ValueError("negative buffersize in recv_exactly_into")
+            if nbytes > len(view):
+                raise ValueError("buffer too small for requested bytes")
+            if flags & UNCOUNTABLE:
+                raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
+            expected = nbytes or len(view)
+            deadline = Deadline(self)
+            transferred = 0
+            try:
+                while transferred < expected:
+                    if transferred:
+                        deadline.wait(self, READABLE)
+                    with view[transferred:expected] as rest:
+                        received = self.recv_into(rest, 0, flags)
+                    if received == 0:
+                        raise IncompleteReadError(bytes(view[:transferred]), expected)
+                    transferred += received
+            except BaseException as error:
+                error.transferred = transferred  # type: ignore[attr-defined]
+                raise
+            return expected
 
 
 class Deadline:
