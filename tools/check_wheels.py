@@ -93,9 +93,12 @@ def main() -> None:
     folder, *arguments = sys.argv[1:]
     sdist, compiled, pure = distributions(Path(folder).resolve())
     check_names(compiled, pure)
-    try_out(sdist, sdist, *COMPILED, arguments)
-    try_out(compiled, sdist, *COMPILED, arguments)
-    try_out(pure, sdist, *PURE, arguments)
+    try:
+        try_out(sdist, sdist, *COMPILED, arguments)
+        try_out(compiled, sdist, *COMPILED, arguments)
+        try_out(pure, sdist, *PURE, arguments)
+    except subprocess.CalledProcessError as error:
+        raise SystemExit(str(error)) from None
     print(f"\nall three are fine: {sdist.name} {compiled.name} {pure.name}")
 
 

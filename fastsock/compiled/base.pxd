@@ -26,13 +26,12 @@ cdef extern from *:
     #define fastsock_current_fd(sock) (((fastsock_base *)(sock))->sock_fd)
 
     /* What only CPython's own code can fill in a new object, copied from one that it made. */
-    static inline void fastsock_copy_internals(fastsock_base *target, const fastsock_base *made)
-    {
-        target->errorhandler = made->errorhandler;
     #if PY_VERSION_HEX >= 0x030C0000
-        target->state = made->state;
+    #define fastsock_copy_internals(target, made) \\
+        ((target)->errorhandler = (made)->errorhandler, (void)((target)->state = (made)->state))
+    #else
+    #define fastsock_copy_internals(target, made) ((void)((target)->errorhandler = (made)->errorhandler))
     #endif
-    }
     """
     enum:
         NO_TIMEOUT "(INT64_C(-1000000000))"  # as CPython writes it: minus one second

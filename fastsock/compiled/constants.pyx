@@ -1,4 +1,4 @@
-"""Constants of socket(7), udp(7), ip(7) and tcp(7) that the running interpreter's `socket` lacks, from the C headers."""
+"""From the C headers: constants of socket(7), udp(7), ip(7), tcp(7) that the running interpreter's `socket` lacks."""
 
 import socket as stdlib
 

@@ -58,7 +58,7 @@ cdef extern from *:
     #if FASTSOCK_ACCEPT4
     #define fastsock_accept4 accept4
     #else
-    static int fastsock_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
+    static inline int fastsock_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
     {
         int child = accept(fd, address, size);
         (void)flags;
@@ -68,7 +68,7 @@ cdef extern from *:
     }
     #endif
 
-    static int fastsock_socket(int family, int type, int protocol)
+    static inline int fastsock_socket(int family, int type, int protocol)
     {
         int fd = socket(family, type | FASTSOCK_SOCK_CLOEXEC, protocol);
         if (!FASTSOCK_SOCK_CLOEXEC && fd >= 0)
@@ -171,7 +171,9 @@ cdef extern from *:
     ssize_t recvfrom(int fd, void *buffer, size_t size, int flags, sockaddr *address, socklen_t *address_size) nogil
     ssize_t recvmsg(int fd, msghdr *message, int flags) nogil
     ssize_t send(int fd, const void *buffer, size_t size, int flags) nogil
-    ssize_t sendto(int fd, const void *buffer, size_t size, int flags, const sockaddr *address, socklen_t address_size) nogil
+    ssize_t sendto(
+        int fd, const void *buffer, size_t size, int flags, const sockaddr *address, socklen_t address_size
+    ) nogil
     ssize_t sendmsg(int fd, const msghdr *message, int flags) nogil
     int poll(pollfd *fds, unsigned long nfds, int milliseconds) nogil
     int clock_gettime(int clock, timespec *now) nogil

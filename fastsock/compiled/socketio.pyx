@@ -5,7 +5,8 @@ plain one is the stdlib's, for its error. The pure backend has nothing to gain h
 """
 
 import socket as stdlib
-from errno import EAGAIN, EWOULDBLOCK
+
+from fastsock.compiled.posix cimport EAGAIN, EWOULDBLOCK
 
 cdef object stdlib_socketio = stdlib.SocketIO
 

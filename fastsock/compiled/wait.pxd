@@ -5,10 +5,10 @@ the call at once, and only a call that cannot be served yet goes to `wait_and_pe
 without the GIL until the deadline.
 
 When the GIL is kept: for the first try, which cannot block (MSG_DONTWAIT is passed, whatever O_NONBLOCK says, since
-another process may share and change it) and moves at most HELD_SIZE bytes. Dropping it would cost more than such a call, and beside a
-CPU-bound thread it would cost a switch interval (5 ms) to get it back. It is dropped for everything else: the wait,
-a call that may block, a large copy, and a send while a thread of this process waits in here (`waiting`), since that
-thread, once woken by the send, would only run into the kept GIL.
+another process may share and change it) and moves at most HELD_SIZE bytes. Dropping it would cost more than such a
+call, and beside a CPU-bound thread it would cost a switch interval (5 ms) to get it back. It is dropped for
+everything else: the wait, a call that may block, a large copy, and a send while a thread of this process waits in
+here (`waiting`), since that thread, once woken by the send, would only run into the kept GIL.
 """
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_SetString
@@ -54,7 +54,7 @@ cdef struct Call:
     int flags
     int64_t timeout        # nanoseconds; 0: non-blocking, negative: none
     int64_t deadline       # monotonic nanoseconds; 0: not needed so far
-    bint may_try           # MSG_DONTWAIT holds for this family: rarer ones (AF_ALG) may compute, and block, all the same
+    bint may_try           # MSG_DONTWAIT holds for this family: rarer ones (AF_ALG) may compute all the same
     bint waited            # the last call was not served at the first try
     void *data
     size_t size
