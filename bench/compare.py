@@ -30,7 +30,7 @@ def arguments() -> argparse.Namespace:
     )
     parser.add_argument("--list", action="store_true", help="print the ids, and measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
-    parser.add_argument("--seconds", type=float, default=0.6, help="per case, beside its set-up (default: %(default)s)")
+    parser.add_argument("--seconds", type=float, default=0.4, help="per case, beside its set-up (default: %(default)s)")
     return parser.parse_args()
 
 

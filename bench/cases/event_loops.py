@@ -12,7 +12,7 @@ from registry import Run, case
 
 GROUP = "asyncio"
 CONNECTIONS = 50
-SAMPLE = 0.12  # seconds
+SAMPLE = 0.06  # seconds
 SIZES = (64, 1024, 16 * 1024)
 
 

@@ -83,7 +83,7 @@ def placed(cpus: str) -> Iterator[int | None]:
         yield CPUS[-1] if cpus == "apart" and CPUS else None
 
 
-@case("bulk recv_into beside a CPU-bound thread", BUSY, cpus=PLACES, link=LINKS, sample=0.1, waits=True)
+@case("bulk recv_into beside a CPU-bound thread", BUSY, cpus=PLACES, link=LINKS, sample=0.06, waits=True)
 def recv_into_beside(socket: Module, cpus: str, link: str) -> Iterator[Run]:
     """64 KiB an operation, from a process that sends as fast as it can."""
     buffer = bytearray(CHUNK)
@@ -107,7 +107,7 @@ def recv_into_beside(socket: Module, cpus: str, link: str) -> Iterator[Run]:
         b.close()
 
 
-@case("bulk sendall beside a CPU-bound thread", BUSY, cpus=PLACES, link=LINKS, sample=0.1, waits=True)
+@case("bulk sendall beside a CPU-bound thread", BUSY, cpus=PLACES, link=LINKS, sample=0.06, waits=True)
 def sendall_beside(socket: Module, cpus: str, link: str) -> Iterator[Run]:
     """64 KiB an operation, to a process that receives as fast as it can and counts."""
     data = payload(CHUNK)
