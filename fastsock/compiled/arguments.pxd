@@ -6,9 +6,17 @@ error and its message are those of the running interpreter.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
+from cpython.bytes cimport PyBytes_CheckExact
 from cpython.exc cimport PyErr_Clear, PyErr_Occurred
 from cpython.long cimport PyLong_Check
 from libc.limits cimport INT_MAX, INT_MIN
+
+cdef extern from *:
+    """
+    #define fastsock_lend_bytes(view, data) \\
+        ((view)->obj = NULL, (view)->buf = PyBytes_AS_STRING(data), (view)->len = PyBytes_GET_SIZE(data))
+    """
+    void lend_bytes "fastsock_lend_bytes"(Py_buffer *view, object data) noexcept
 
 cdef extern from "Python.h":
     # As C has them: -1 with an exception set, which the functions below clear.
@@ -31,6 +39,9 @@ cdef inline bint take_size(object value, Py_ssize_t *size) noexcept:
 cdef inline bint take_int(object value, int *number) noexcept:
     """An int (or subclass) that fits C int."""
     cdef long wide
+    if value is 0:  # flags that were not given; CPython has one 0
+        number[0] = 0
+        return True
     if not PyLong_Check(value):
         return False
     wide = PyLong_AsLong(value)
@@ -42,7 +53,10 @@ cdef inline bint take_int(object value, int *number) noexcept:
 
 
 cdef inline bint take_readable(object exporter, Py_buffer *view) noexcept:
-    """A C-contiguous buffer; locked until PyBuffer_Release."""
+    """A C-contiguous buffer; locked until PyBuffer_Release. A bytes object needs no lock: the caller's is enough."""
+    if PyBytes_CheckExact(exporter):
+        lend_bytes(view, exporter)
+        return True
     if PyObject_GetBuffer(exporter, view, PyBUF_SIMPLE) == 0:
         return True
     PyErr_Clear()

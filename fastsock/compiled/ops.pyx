@@ -6,7 +6,7 @@ them to the stdlib's own method; make the system call by `perform` (`wait.pxd`);
 What is not here is inherited, because the stdlib's own is as fast: settimeout, setblocking, setsockopt, getsockopt,
 fileno, detach, connect_ex, sendfile, and messages with ancillary data.
 
-The docstrings are the stdlib's, and the twin's for what the stdlib lacks (`docs.pxd`).
+The docstrings are the stdlib's, and the twin's for what the stdlib lacks (`descriptors.pxd`).
 """
 
 import io
@@ -29,7 +29,7 @@ from fastsock.pure.ops import SocketOps as PureOps
 from fastsock.compiled cimport base, posix
 from fastsock.compiled.address cimport Address, is_packed_here, pack, unpack
 from fastsock.compiled.arguments cimport take_int, take_readable, take_size, take_writable
-from fastsock.compiled.docs cimport borrow_docs
+from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.posix cimport (
     AF_INET,
     ECONNRESET,
@@ -76,6 +76,7 @@ cdef int UNCOUNTABLE = MSG_PEEK | MSG_TRUNC
 # Taken at import: install() changes what the module says.
 cdef object stdlib_socket = stdlib.socket
 cdef object accepted_class = stdlib.socket
+cdef object own_recv_into, own_sendmsg
 cdef dict families = {int(family): family for family in stdlib.AddressFamily}
 cdef dict kinds = {int(kind): kind for kind in stdlib.SocketKind}
 cdef tuple no_arguments = ()
@@ -89,8 +90,11 @@ os.register_at_fork(after_in_child=lambda: forget_waiting())
 
 def set_accepted_class(cls):
     """Set the class of the sockets that `accept` makes."""
-    global accepted_class
+    global accepted_class, own_recv_into, own_sendmsg
+    own_methods(cls, (SocketOps, stdlib_base))
     accepted_class = cls
+    own_recv_into = cls.recv_into
+    own_sendmsg = cls.sendmsg
 
 
 cdef class SocketOps(base.socket):
@@ -511,13 +515,11 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             PyBuffer_Release(&view)
 
 
-cdef object own_sendmsg = SocketOps.sendmsg
-cdef object own_recv_into = SocketOps.recv_into
 cdef list kept_docs = borrow_docs(SocketOps, (stdlib_socket, PureOps))
 
 
 cdef inline bint overrides(SocketOps self, str name, object own) except -1:
-    """Whether a subclass has put its own method in the place of `own`: ssl does, and must be asked for its bytes."""
+    """Whether a subclass has put a method of its own in that place: ssl does, and must be asked for its bytes."""
     return type(self) is not accepted_class and getattr(type(self), name) is not own
 
 

