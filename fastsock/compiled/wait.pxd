@@ -94,7 +94,7 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
             return wait_and_perform(attempt, call, call.timeout > 0)
         result = attempt(call, MSG_DONTWAIT)
         if result >= 0:
-            lateness[call.fd & (NOTED_FDS - 1)].misses = 0
+            lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
             return result
         if posix.errno == EINTR:
             PyErr_CheckSignals()
