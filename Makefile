@@ -10,12 +10,13 @@ build = $(if $(findstring PyPy,$(shell cat $(VENV)/interpreter)),pure,compiled)
 backends = stdlib,pure$(if $(filter compiled,$(build)),$(comma)compiled)
 comma := ,
 
-.PHONY: help test compare compare-all lint wheel clean FORCE
+.PHONY: help test compare compare-all instructions lint wheel clean FORCE
 
 help:
 	@echo 'make test          run the tests on both backends and on the stdlib'
 	@echo 'make compare       run the hello example, then compare fastsock with the stdlib'
 	@echo 'make compare-all   compare every case in every scenario'
+	@echo 'make instructions  count user-space instructions with valgrind; fails over the bars'
 	@echo 'make lint          ruff, mypy, stubtest and cython-lint'
 	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/, each installed and tested'
 	@echo 'make clean         remove what was built, and .venv'
@@ -31,6 +32,9 @@ compare: $(VENV)/bench.stamp
 
 compare-all: $(VENV)/bench.stamp
 	$(BIN)/python bench/compare.py --all $(ARGS)
+
+instructions: $(VENV)/bench.stamp
+	$(BIN)/python bench/instructions.py
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check

@@ -94,7 +94,8 @@ def test_missing_extension(copy):
 
 def test_missing_extension_is_an_error_if_asked_for(copy):
     """FASTSOCK_BACKEND=compiled without the extension modules raises the import's own error."""
-    assert error("compiled", copy) == "ModuleNotFoundError: No module named 'fastsock.compiled.base'"
+    message = error("compiled", copy)  # from Python 3.15 on a guess of what was meant comes after it
+    assert message.startswith("ModuleNotFoundError: No module named 'fastsock.compiled.base'")
 
 
 @pytest.mark.usefixtures("compiled")

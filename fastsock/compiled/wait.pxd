@@ -59,6 +59,7 @@ cdef extern from *:
 cdef enum:
     NOTED_FDS = 1024
     MOST_MISSES = 5
+    BULK_SIZE = 4 * 1024  # bytes; fewer may be a whole message, with no more behind it
     HELD_SIZE = 256 * 1024  # bytes; a copy of that takes tens of microseconds
 
 cdef struct Call:
@@ -156,7 +157,7 @@ cdef inline ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_firs
             PyErr_SetString(TimeoutError, "timed out")
             return -1
         if ready > 0 and result >= 0:
-            if result == <ssize_t>call.size:  # more may be there: the next call tries first
+            if result == <ssize_t>call.size and result >= BULK_SIZE:  # more may be there: the next call tries first
                 lateness[call.fd & (NOTED_FDS - 1)].misses = lateness[call.fd & (NOTED_FDS - 1)].skips = 0
             return result
         if error == EINTR:
