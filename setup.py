@@ -12,6 +12,7 @@ from setuptools import Extension, setup
 MODULES = ("base", "constants", "ops", "socketio")
 DIRECTIVES = {
     "language_level": 3,
+    "always_allow_keywords": False,  # METH_O and METH_NOARGS, as the stdlib has them
     "auto_pickle": False,  # a socket does not pickle
     "autotestdict": False,
     "binding": False,  # method descriptors, as the stdlib has them
