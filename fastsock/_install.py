@@ -26,9 +26,10 @@ def install() -> None:
 
 
 def uninstall() -> None:
-    """Put the stdlib's class back. Sockets that exist stay what they are."""
-    for (module, name), original in originals.items():
-        setattr(module, name, original)
+    """Put the stdlib's class back, unless another was put there since. Sockets that exist stay what they are."""
+    for (module, name), replacement in REPLACEMENTS.items():
+        if getattr(module, name) is replacement:
+            setattr(module, name, originals[module, name])
 
 
 @contextlib.contextmanager

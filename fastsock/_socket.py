@@ -33,7 +33,7 @@ class socket(SocketOps, stdlib_socket):
         # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later
         # than this module, and costs too much to be imported here: so its pickler, and no other, is answered.
         if type(self) is socket and is_called_by_multiprocessing():
-            return rebuild, sys.modules["multiprocessing.reduction"]._reduce_socket(self)
+            return reduce(self)
         return super().__reduce_ex__(protocol)
 
 
@@ -54,6 +54,11 @@ def is_called_by_multiprocessing() -> bool:
     while frame is not None and frame.f_globals.get("__name__") == "pickle":  # PyPy's pickler is Python
         frame = frame.f_back
     return frame is not None and frame.f_globals is vars(reduction)
+
+
+def reduce(sock: socket) -> tuple[Callable[..., stdlib_socket], tuple[Any, ...]]:
+    """multiprocessing's own reduction of a socket."""
+    return rebuild, sys.modules["multiprocessing.reduction"]._reduce_socket(sock)
 
 
 def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...]) -> stdlib_socket:
@@ -77,6 +82,9 @@ def converting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]
 
     return wrapper
 
+
+if "multiprocessing.reduction" in sys.modules:
+    sys.modules["multiprocessing.reduction"].register(socket, reduce)
 
 create_connection = converting(stdlib.create_connection)
 create_server = converting(stdlib.create_server)

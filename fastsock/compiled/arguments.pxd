@@ -53,14 +53,19 @@ cdef inline bint take_int(object value, int *number) noexcept:
 
 
 cdef inline bint take_readable(object exporter, Py_buffer *view) noexcept:
-    """A C-contiguous buffer; locked until PyBuffer_Release. A bytes object needs no lock: the caller's is enough."""
-    if PyBytes_CheckExact(exporter):
-        lend_bytes(view, exporter)
-        return True
+    """A C-contiguous buffer; locked until PyBuffer_Release."""
     if PyObject_GetBuffer(exporter, view, PyBUF_SIMPLE) == 0:
         return True
     PyErr_Clear()
     return False
+
+
+cdef inline bint take_argument(object exporter, Py_buffer *view) noexcept:
+    """As take_readable, for an argument itself: a bytes object needs no lock, since the caller's reference holds it."""
+    if PyBytes_CheckExact(exporter):
+        lend_bytes(view, exporter)
+        return True
+    return take_readable(exporter, view)
 
 
 cdef inline bint take_writable(object exporter, Py_buffer *view) noexcept:

@@ -4,10 +4,13 @@ A mismatch raises ImportError, so that the pure backend serves instead of a cras
 """
 
 import socket as stdlib
+import sys
 
 
 cdef check():
     """Compare the declared C fields with the getters of live sockets; raise ImportError where they differ."""
+    if not getattr(sys, "_is_gil_enabled", lambda: True)():
+        raise ImportError("the GIL is disabled, and the compiled backend relies on it")
     if stdlib.socket.__base__.__basicsize__ != DECLARED_SIZE:
         raise ImportError(
             f"the interpreter's socket object has {stdlib.socket.__base__.__basicsize__} bytes, "

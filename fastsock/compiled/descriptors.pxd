@@ -28,16 +28,12 @@ cdef extern from *:
         return NULL;
     }
 
-    /* NULL without an exception where there is none to make: METH_METHOD needs the class that it was made for. */
+    /* NULL without an exception for what is no method. */
     static PyObject *fastsock_new_method(PyObject *cls, PyObject *descriptor)
     {
-        PyMethodDef *method;
         if (!Py_IS_TYPE(descriptor, &PyMethodDescr_Type))
             return NULL;
-        method = ((PyMethodDescrObject *)descriptor)->d_method;
-        if (method->ml_flags & (METH_METHOD | METH_CLASS | METH_STATIC))
-            return NULL;
-        return PyDescr_NewMethod((PyTypeObject *)cls, method);
+        return PyDescr_NewMethod((PyTypeObject *)cls, ((PyMethodDescrObject *)descriptor)->d_method);
     }
     """
     PyObject *new_method "fastsock_new_method"(object cls, object descriptor) except? NULL
@@ -71,17 +67,16 @@ cdef inline list borrow_docs(type ours, tuple theirs):
     return kept
 
 
-cdef inline int own_methods(type cls, tuple bases) except -1:
-    """Give `cls` descriptors of its own for the C methods that it inherits from `bases`."""
+cdef inline int own_methods(type cls, type base) except -1:
+    """Give `cls` descriptors of its own for the C methods that it inherits from `base`."""
     cdef PyObject *method
-    for base in bases:
-        for name, descriptor in vars(base).items():
-            if name.startswith("__") or name in vars(cls) or getattr(cls, name) is not descriptor:
-                continue
-            method = new_method(cls, descriptor)
-            if method != NULL:
-                setattr(cls, name, <object>method)
-                Py_DECREF(<object>method)
+    for name, descriptor in vars(base).items():
+        if name.startswith("__") or name in vars(cls):
+            continue
+        method = new_method(cls, descriptor)
+        if method != NULL:
+            setattr(cls, name, <object>method)
+            Py_DECREF(<object>method)
     return 0
 
 

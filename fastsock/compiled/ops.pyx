@@ -4,7 +4,7 @@ A method here has three steps: take the plain arguments (`arguments.pxd`, `addre
 them to the stdlib's own method; make the system call by `perform` (`wait.pxd`); give back what `_socket` gives.
 
 What is not here is inherited, because the stdlib's own is as fast: settimeout, setblocking, setsockopt, getsockopt,
-fileno, detach, connect_ex, sendfile, and messages with ancillary data.
+detach, connect_ex, sendfile, and messages with ancillary data.
 
 The docstrings are the stdlib's, and the twin's for what the stdlib lacks (`descriptors.pxd`).
 """
@@ -28,7 +28,7 @@ from fastsock.pure.ops import SocketOps as PureOps
 
 from fastsock.compiled cimport base, posix
 from fastsock.compiled.address cimport Address, is_packed_here, pack, unpack
-from fastsock.compiled.arguments cimport take_int, take_readable, take_size, take_writable
+from fastsock.compiled.arguments cimport take_argument, take_int, take_size, take_writable
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.posix cimport (
     AF_INET,
@@ -44,6 +44,7 @@ from fastsock.compiled.posix cimport (
     POLLERR,
     POLLIN,
     POLLOUT,
+    SEND_HEEDS_DONTWAIT,
     SO_ERROR,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
@@ -91,7 +92,7 @@ os.register_at_fork(after_in_child=lambda: forget_waiting())
 def set_accepted_class(cls):
     """Set the class of the sockets that `accept` makes."""
     global accepted_class, own_recv_into, own_sendmsg
-    own_methods(cls, (SocketOps, stdlib_base))
+    own_methods(cls, SocketOps)
     accepted_class = cls
     own_recv_into = cls.recv_into
     own_sendmsg = cls.sendmsg
@@ -106,7 +107,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
     # Making and ending a socket
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
-        cdef int c_family, c_type, c_proto, fd
+        cdef int c_family, c_type, c_proto, fd, error
         if (
             fileno is not None
             or not (take_int(family, &c_family) and take_int(type, &c_type) and take_int(proto, &c_proto))
@@ -121,10 +122,17 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         if c_proto == -1:
             c_proto = 0
         PySys_Audit("socket.__new__", "Oiii", <PyObject *>self, c_family, c_type, c_proto)
-        fd = posix.socket(c_family, c_type, c_proto)
+        with nogil:  # the kernel may have to load the protocol
+            fd = posix.socket(c_family, c_type, c_proto)
+            error = posix.errno
         if fd < 0:
+            posix.errno = error
             PyErr_SetFromErrno(OSError)
-        fill(self, fd, c_family, c_type, c_proto)
+        try:
+            fill(self, fd, c_family, c_type, c_proto)
+        except BaseException:
+            posix.close(fd)
+            raise
 
     def accept(self):
         cdef Address address
@@ -171,8 +179,8 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
 
     def shutdown(self, how, /):
         cdef int c_how
-        if not take_int(how, &c_how):
-            return stdlib_base.shutdown(self, how)
+        if not is_packed_here(self.sock_family) or not take_int(how, &c_how):
+            return stdlib_base.shutdown(self, how)  # another family's may wait for its peer
         if posix.shutdown(self.sock_fd, c_how) < 0:
             PyErr_SetFromErrno(OSError)
 
@@ -185,16 +193,19 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             stdlib_socket.makefile(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
         )
 
+    def fileno(self):
+        return self.sock_fd
+
     # Addresses
 
     def bind(self, address, /):
         cdef Address packed
         cdef socklen_t size
-        cdef int result, error
-        cdef int fd = self.sock_fd
+        cdef int fd, result, error
         if not pack(self.sock_family, address, &packed, &size):
             return stdlib_base.bind(self, address)
         PySys_Audit("socket.bind", "OO", <PyObject *>self, <PyObject *>address)
+        fd = self.sock_fd
         with nogil:  # a path may lie on a slow file system
             result = posix.bind(fd, &packed.sa, size)
             error = posix.errno
@@ -237,6 +248,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef socklen_t size = sizeof(address)
         if not is_packed_here(self.sock_family):
             return stdlib_base.getsockname(self)
+        memset(&address.sa, 0, sizeof(address.sa))
         if posix.getsockname(self.sock_fd, &address.sa, &size) < 0:
             PyErr_SetFromErrno(OSError)
         return unpack(&address, size)
@@ -246,6 +258,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef socklen_t size = sizeof(address)
         if not is_packed_here(self.sock_family):
             return stdlib_base.getpeername(self)
+        memset(&address.sa, 0, sizeof(address.sa))
         if posix.getpeername(self.sock_fd, &address.sa, &size) < 0:
             PyErr_SetFromErrno(OSError)
         return unpack(&address, size)
@@ -264,7 +277,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Py_buffer view
         cdef Call call
         cdef int c_flags
-        if not (take_int(flags, &c_flags) and take_readable(data, &view)):
+        if not (take_int(flags, &c_flags) and take_argument(data, &view)):
             return stdlib_base.send(self, data, flags)
         try:
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
@@ -276,7 +289,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Py_buffer view
         cdef Call call
         cdef int c_flags
-        if not (take_int(flags, &c_flags) and take_readable(data, &view)):
+        if not (take_int(flags, &c_flags) and take_argument(data, &view)):
             return stdlib_base.sendall(self, data, flags)
         try:
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
@@ -296,7 +309,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         if (
             flags is not missing and not take_int(flags, &c_flags)
             or not pack(self.sock_family, address, &packed, &call.address_size)
-            or not take_readable(data, &view)
+            or not take_argument(data, &view)
         ):
             if flags is missing:
                 return stdlib_base.sendto(self, data, address)
@@ -450,7 +463,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         begin_message(&call, &message, self, POLLIN, &vector, c_flags)
         call.address = &address
         data = receive(attempt_recvmsg_one, &call)
-        return data, [], message.msg_flags, unpack(&address, message.msg_namelen)
+        return data, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
 
     def recvmsg_into(self, buffers, ancbufsize=0, flags=0, /):
         cdef Vector vector
@@ -470,7 +483,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             begin_message(&call, &message, self, POLLIN, &vector, c_flags)
             call.address = &address
             received = perform(attempt_recvmsg, &call)
-            return received, [], message.msg_flags, unpack(&address, message.msg_namelen)
+            return received, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
         finally:
             release_vector(&vector)
 
@@ -490,7 +503,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         try:
             receive_all(&call)
         except BaseException as error:
-            error.partial = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), error.transferred)
+            error.partial = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), size - call.size)
             raise
         return data
 
@@ -559,7 +572,9 @@ cdef inline void begin(Call *call, SocketOps self, short events, void *data, siz
     call.fd = self.sock_fd
     call.timeout = self.sock_timeout
     call.deadline = 0
-    call.may_try = MSG_DONTWAIT and is_packed_here(self.sock_family)
+    call.may_try = (
+        MSG_DONTWAIT and (SEND_HEEDS_DONTWAIT or not events & POLLOUT) and is_packed_here(self.sock_family)
+    )
     call.events = events
     call.data = data
     call.size = size
@@ -575,6 +590,11 @@ cdef inline void begin_message(
     message.msg_iov = vector.iovecs
     message.msg_iovlen = vector.count
     call.message = message
+
+
+cdef inline int flags_told(const msghdr *message, int asked) noexcept:
+    """recvmsg's msg_flags, where BSD begins with those that were passed: without the one that we added."""
+    return message.msg_flags & ~(MSG_DONTWAIT & ~asked)
 
 
 cdef inline bint advance(Call *call, ssize_t transferred) noexcept:

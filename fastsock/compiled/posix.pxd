@@ -10,7 +10,6 @@ cdef extern from *:
     #include <poll.h>
     #include <stddef.h>
     #include <string.h>
-    #include <sys/ioctl.h>
     #include <sys/socket.h>
     #include <sys/uio.h>
     #include <sys/un.h>
@@ -36,11 +35,24 @@ cdef extern from *:
     #define FASTSOCK_SOCK_NONBLOCK 0
     #endif
 
-    /* A system without MSG_DONTWAIT makes no first try on a blocking socket. */
+    /* A system without MSG_DONTWAIT makes no first try. */
     #ifdef MSG_DONTWAIT
     #define FASTSOCK_DONTWAIT MSG_DONTWAIT
     #else
     #define FASTSOCK_DONTWAIT 0
+    #endif
+
+    /* Elsewhere (XNU, older FreeBSD) a send may heed O_NONBLOCK alone, and block under MSG_DONTWAIT. */
+    #ifdef __linux__
+    #define FASTSOCK_SEND_HEEDS_DONTWAIT 1
+    #else
+    #define FASTSOCK_SEND_HEEDS_DONTWAIT 0
+    #endif
+
+    #ifdef MSG_FASTOPEN
+    #define FASTSOCK_FASTOPEN MSG_FASTOPEN
+    #else
+    #define FASTSOCK_FASTOPEN 0
     #endif
 
     #ifdef __linux__
@@ -138,11 +150,13 @@ cdef extern from *:
         long tv_sec
         long tv_nsec
 
-    int AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC
+    int AF_INET, AF_INET6, AF_UNIX
     int SOCK_STREAM, SOMAXCONN
     int SOL_SOCKET, SO_ERROR
     int MSG_PEEK, MSG_TRUNC, MSG_WAITALL
     int MSG_DONTWAIT "FASTSOCK_DONTWAIT"
+    int MSG_FASTOPEN "FASTSOCK_FASTOPEN"
+    int SEND_HEEDS_DONTWAIT "FASTSOCK_SEND_HEEDS_DONTWAIT"
     int SOCK_CLOEXEC "FASTSOCK_SOCK_CLOEXEC"
     int SOCK_NONBLOCK "FASTSOCK_SOCK_NONBLOCK"
     int ABSTRACT_UNIX "FASTSOCK_ABSTRACT_UNIX"
@@ -151,7 +165,7 @@ cdef extern from *:
     int INT_MAX
     short POLLIN, POLLOUT, POLLERR
     int CLOCK_MONOTONIC
-    int EAGAIN, EWOULDBLOCK, EBADF, ECONNRESET, EINPROGRESS, EINTR, EISCONN
+    int EAGAIN, EWOULDBLOCK, ECONNRESET, EINPROGRESS, EINTR, EISCONN
 
     int errno
     size_t SUN_PATH_OFFSET "offsetof(struct sockaddr_un, sun_path)"

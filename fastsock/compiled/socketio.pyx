@@ -24,6 +24,8 @@ cdef class SocketIOOps:
             self._timeout_occurred = True
             raise
         except OSError as error:
+            if self.closed:  # by a close() that failed half-way
+                return stdlib_socketio.readinto(self, b)
             if error.errno == EAGAIN or error.errno == EWOULDBLOCK:
                 return None
             raise
@@ -35,6 +37,8 @@ cdef class SocketIOOps:
         try:
             return sock.send(b)
         except OSError as error:
+            if self.closed:
+                return stdlib_socketio.write(self, b)
             if error.errno == EAGAIN or error.errno == EWOULDBLOCK:
                 return None
             raise

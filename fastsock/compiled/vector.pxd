@@ -30,13 +30,14 @@ cdef inline bint take_vector(object buffers, bint writable, Vector *vector) exce
     vector.views = vector.inline_views
     if not (PyList_CheckExact(buffers) or PyTuple_CheckExact(buffers)):
         return False
+    buffers = tuple(buffers)  # an exporter's code may change a list meanwhile
     if len(buffers) > INLINE_BUFFERS:
         vector.iovecs = <iovec *>PyMem_Malloc(len(buffers) * sizeof(iovec))
         vector.views = <Py_buffer *>PyMem_Malloc(len(buffers) * sizeof(Py_buffer))
         if vector.iovecs == NULL or vector.views == NULL:
             release_vector(vector)
             raise MemoryError()
-    for buffer in tuple(buffers):  # an exporter's code may change a list meanwhile
+    for buffer in buffers:
         if writable:
             taken = take_writable(buffer, &vector.views[vector.count])
         else:

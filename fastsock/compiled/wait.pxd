@@ -25,6 +25,7 @@ from fastsock.compiled.posix cimport (
     EWOULDBLOCK,
     INT_MAX,
     MSG_DONTWAIT,
+    MSG_FASTOPEN,
     MSG_WAITALL,
     POLLIN,
     POLLOUT,
@@ -43,7 +44,7 @@ cdef extern from *:
 
     /* By fd, as a hint: a stale entry costs a few tries, or a few waits. Written only with the GIL held. */
     typedef struct {
-        unsigned char misses;  /* first tries that failed in a row */
+        unsigned char misses;  /* first tries of receives that failed of late */
         unsigned char skips;   /* calls that go on without one */
     } fastsock_lateness;
     static fastsock_lateness fastsock_late_fds[1024];
@@ -89,13 +90,15 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
     """
     cdef ssize_t result
     cdef bint poll_first = call.timeout > 0 and not call.may_try
+    call.fd = current_fd(call.sock)
     call.waited = False
     if may_keep_gil(call):
-        if expects_wait(call):
+        if skip_try(call):
             return wait_and_perform(attempt, call, call.timeout > 0)
         result = attempt(call, MSG_DONTWAIT)
         if result >= 0:
-            lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
+            if call.events == POLLIN:
+                lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
             return result
         if posix.errno == EINTR:
             PyErr_CheckSignals()
@@ -103,22 +106,26 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
             PyErr_SetFromErrno(OSError)
         else:
             poll_first = call.timeout > 0
-            note_miss(call)
+            if call.events == POLLIN:
+                note_miss(call)
     return wait_and_perform(attempt, call, poll_first)
 
 
 cdef inline bint may_keep_gil(Call *call) noexcept:
     if not call.may_try or call.size > HELD_SIZE:
         return False
-    if call.timeout < 0 and call.flags & MSG_WAITALL:
-        return False  # which MSG_DONTWAIT would cut short
+    if call.timeout < 0 and call.flags & (MSG_WAITALL | MSG_FASTOPEN):
+        return False  # MSG_DONTWAIT would cut the one short, and leave the other's connection in progress
     return not (waiting and call.events == POLLOUT)
 
 
-cdef inline bint expects_wait(Call *call) noexcept:
-    """Whether this fd's data came late so often of late that a first try would only cost a system call."""
+cdef inline bint skip_try(Call *call) noexcept:
+    """Whether this fd's data came late so often of late that a first try would only cost a system call.
+
+    A receive with flags is tried all the same: under MSG_OOB, say, there is nothing to poll for.
+    """
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
-    if late.skips == 0 or call.events != POLLIN or call.timeout == 0:
+    if late.skips == 0 or call.events != POLLIN or call.timeout == 0 or call.flags:
         return False
     late.skips -= 1
     return True
@@ -134,16 +141,17 @@ cdef inline void note_miss(Call *call) noexcept:
 cdef inline ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1:
     """Without the GIL: wait until `call.events` if `poll_first`, then make the call; again until it is served.
 
-    Under a timeout even a try behind a poll must not block: the data may be gone, or the file be made blocking by
+    With a timeout, 0 included, no try may block: the data may be gone behind a poll, or the file be made blocking by
     another process.
     """
     global waiting
     cdef ssize_t result = -1
     cdef int ready, error
-    cdef int extra_flags = MSG_DONTWAIT if call.timeout > 0 else 0
+    cdef int extra_flags = MSG_DONTWAIT if call.timeout >= 0 else 0
     call.waited = True
     while True:
         ready = 1
+        call.fd = current_fd(call.sock)
         waiting += call.events == POLLIN
         with nogil:
             if poll_first:

@@ -87,6 +87,9 @@ class SocketOps(Base):
         except BaseException as error:
             error.transferred = transferred  # type: ignore[attr-defined]
             raise
+        finally:
+            for view in views:
+                view.release()
 
     def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
         """Receive exactly `n` bytes and return them.
@@ -153,7 +156,8 @@ class Deadline:
         if self.end is None:
             return
         remaining = self.end - time.monotonic()
-        if remaining <= 0 or not (has_pending(sock) or is_ready(sock, direction, remaining)):
+        pending = direction == READABLE and has_pending(sock)
+        if remaining <= 0 or not (pending or is_ready(sock, direction, remaining)):
             raise TimeoutError("timed out")
 
 
