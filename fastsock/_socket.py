@@ -25,8 +25,8 @@ class socket(SocketOps, stdlib_socket):
     __doc__ = stdlib_socket.__doc__
     __module__ = "fastsock"
     __slots__ = ()
-    if not TYPE_CHECKING:  # to a type checker the class is called as the base is: by __init__'s signature
-        # ssl calls cls.__new__(cls): it must be the base's own, which is safe for every subclass.
+    if not TYPE_CHECKING and "__new__" in vars(SocketOps):
+        # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__
 
     def __reduce_ex__(self, protocol: Any, /) -> Any:

@@ -4,6 +4,7 @@ import collections
 import contextlib
 import os
 import socket as stdlib
+import sys
 
 import pytest
 
@@ -463,4 +464,5 @@ def test_unknown_family_of_a_given_fd(implementations):
                 return wrong.getsockname(), outcome(wrong.connect, ("127.0.0.1", 9)), outcome(wrong.getpeername)
 
     _, (name, *_) = agreed(implementations, body)
-    assert name == b"\0fs-family"
+    if sys.implementation.name != "pypy":  # which goes by the object's family
+        assert name == b"\0fs-family"

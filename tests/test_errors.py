@@ -3,6 +3,7 @@
 import contextlib
 import os
 import resource
+import sys
 import threading
 import time
 
@@ -10,7 +11,7 @@ import pytest
 
 from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import STREAMS, datagram_pair, fill, reset, stream_pair
-from tests.support.running import in_process, in_thread, signals
+from tests.support.running import in_process, in_thread, signals, timeouts_are_deadlines
 
 RECEIVING = {
     "recv": lambda sock: sock.recv(10),
@@ -44,6 +45,10 @@ OTHER = {
     "fileno": lambda sock: sock.fileno(),
 }
 ALL = RECEIVING | SENDING | OTHER
+
+needs_deadlines = pytest.mark.skipif(
+    not timeouts_are_deadlines(), reason="this interpreter begins a timeout anew after each signal and each send"
+)
 
 
 def elapsed(function, *args):
@@ -116,6 +121,7 @@ def test_nobody_to_accept(implementations, timeout):
     assert agreed(implementations, body)[1] == ("TimeoutError" if timeout else "BlockingIOError")
 
 
+@needs_deadlines
 def test_sendall_stops_at_the_deadline(socket):
     """sendall's timeout is for the whole, though the peer takes a little now and then."""
     with stream_pair(socket, timeout=0.2) as (a, b):
@@ -142,7 +148,9 @@ def test_huge_timeout(implementations, timeout):
             with in_thread(lambda: (time.sleep(0.01), b.send(b"came"))):
                 return a.recv(10)
 
-    assert agreed(implementations, body)[1] in (b"came", "OverflowError")
+    result = agreed(implementations, body)[1]
+    # PyPy takes what does not fit for a wait that is over at once.
+    assert result in (b"came", "TimeoutError" if sys.implementation.name == "pypy" else "OverflowError")
 
 
 @pytest.mark.parametrize("timeout", [-1, -1e-300, -0.0, float("nan"), "1", None, b"", 2**1000, False])
@@ -166,6 +174,7 @@ def test_recv_goes_on_after_a_signal(socket):
         assert a.recv(10) == b"woken"
 
 
+@needs_deadlines
 @pytest.mark.parametrize("call", RECEIVING)
 def test_signals_do_not_extend_a_timeout(socket, call):
     """A call interrupted again and again still ends at its deadline."""
@@ -175,6 +184,7 @@ def test_signals_do_not_extend_a_timeout(socket, call):
     assert 0.1 <= seconds < 0.3
 
 
+@needs_deadlines
 @pytest.mark.parametrize("call", [call for call in SENDING if call != "sendto"])
 def test_signals_do_not_extend_a_senders_timeout(socket, call):
     """The same for a send that finds no room."""
@@ -246,6 +256,7 @@ def test_connect_goes_on_after_a_signal(socket):
         assert client.getpeername() == listener.getsockname()
 
 
+@needs_deadlines
 def test_signals_do_not_extend_connects_timeout(socket):
     """An interrupted connect ends at its deadline."""
     with full_listener(socket) as listener, socket.socket() as client:
@@ -517,7 +528,8 @@ def waits_on_a_blocking_file(socket):
     with stream_pair(socket, timeout=0.05) as (a, _), a.dup() as other:
         fill(a)
         other.settimeout(None)
-        results += [(name, outcome(call, a)) for name, call in SENDING.items() if name != "sendto"]
+        left_out = {"sendto"} | ({"sendmsg"} if sys.implementation.name == "pypy" else set())  # whose waits for ever
+        results += [(name, outcome(call, a)) for name, call in SENDING.items() if name not in left_out]
     return results
 
 

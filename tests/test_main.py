@@ -245,8 +245,10 @@ def test_missing_file(run, tmp_path):
     expected = run("missing.py")
     assert done.returncode == expected.returncode == 2
     message = f"can't open file '{tmp_path / 'missing.py'}': [Errno 2] No such file or directory\n"
-    assert expected.stderr.endswith(message)
     assert done.stderr == f"python -m fastsock: {message}"
+    if sys.implementation.name == "pypy":  # which puts no quotes around the path
+        message = message.replace(f"'{tmp_path / 'missing.py'}'", str(tmp_path / "missing.py"))
+    assert expected.stderr.endswith(message)
 
 
 @pytest.mark.parametrize("program", [["-m", "missing"], ["-m", "package"], ["directory"]])

@@ -4,12 +4,13 @@ import array
 import io
 import os
 import select
+import sys
 import time
 
 import pytest
 
 from tests.support.outcomes import agreed
-from tests.support.pairs import DATAGRAMS, STREAMS, datagram_pair, fill, stream_pair
+from tests.support.pairs import DATAGRAMS, STREAMS, datagram_pair, fill, refuses_trunc, stream_pair
 from tests.support.running import in_thread
 
 KIB = 1024
@@ -168,6 +169,8 @@ def test_datagram_is_sent_whole(socket, kind, timeout, send):
     """Each sending call makes one datagram, at every size; an empty one too."""
     with datagram_pair(socket, kind, timeout) as (a, b):
         for size in DATAGRAM_SIZES:
+            if size == 0 and send is by_sendall and sys.implementation.name == "pypy":
+                continue  # its sendall(b"") sends nothing
             assert send(a, pattern(size)) == size
             assert b.recv(64 * KIB) == pattern(size)
 
@@ -352,12 +355,18 @@ def test_dontwait_sends_a_part(socket):
 def test_trunc_tells_the_datagrams_length(socket):
     """Under MSG_TRUNC the result says how long the datagram was; what did not come is not promised to be anything."""
     with datagram_pair(socket) as (a, b):
-        for _ in range(4):
+        for _ in range(5):
             a.send(b"0123456789")
-        data = b.recv(4, socket.MSG_TRUNC)
-        assert (len(data), data[:4]) == (10, b"0123")
-        data, address = b.recvfrom(4, socket.MSG_TRUNC)
-        assert (len(data), data[:4], address) == (10, b"0123", a.getsockname())
+        if refuses_trunc() and getattr(socket, "BACKEND", "stdlib") != "compiled":
+            for call, arguments in ((b.recv, [4]), (b.recvfrom, [4]), (b.recvmsg, [4, 0])):
+                with pytest.raises(ValueError, match="size larger than allocated size"):
+                    call(*arguments, socket.MSG_TRUNC)
+        else:
+            data = b.recv(4, socket.MSG_TRUNC)
+            assert (len(data), data[:4]) == (10, b"0123")
+            data, address = b.recvfrom(4, socket.MSG_TRUNC)
+            assert (len(data), data[:4], address) == (10, b"0123", a.getsockname())
+            assert b.recvmsg(4, 0, socket.MSG_TRUNC)[:3] == (b"0123", [], socket.MSG_TRUNC)
         buffer = bytearray(b"........")
         assert b.recv_into(buffer, 4, socket.MSG_TRUNC) == 10
         assert buffer == b"0123...."
@@ -383,17 +392,16 @@ def test_recvmsg_says_that_it_truncated(implementations):
 
     def body(socket):
         with datagram_pair(socket) as (a, b):
-            for _ in range(4):
+            for _ in range(3):
                 a.send(b"0123456789")
             return (
                 b.recvmsg(4)[:3],
-                b.recvmsg(4, 0, socket.MSG_TRUNC)[:3],
                 b.recvmsg_into([bytearray(2), bytearray(2)])[:3],
                 b.recvmsg_into([bytearray(2), bytearray(2)], 0, socket.MSG_TRUNC)[:3],
             )
 
-    _, (one, two, three, four) = agreed(implementations, body)
-    assert (one[0], two[0], three[0], four[0]) == (b"0123", b"0123", 4, 10)
+    _, (one, two, three) = agreed(implementations, body)
+    assert (one[0], two[0], three[0]) == (b"0123", 4, 10)
 
 
 # Many buffers

@@ -132,7 +132,8 @@ class SocketOps(Base):
                     with view[transferred:expected] as rest:
                         received = self.recv_into(rest, 0, flags)
                     if received == 0:
-                        raise IncompleteReadError(bytes(view[:transferred]), expected)
+                        with view[:transferred] as came:
+                            raise IncompleteReadError(bytes(came), expected)
                     transferred += received
             except BaseException as error:
                 error.transferred = transferred  # type: ignore[attr-defined]

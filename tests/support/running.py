@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import os
 import signal
+import socket as stdlib
 import subprocess
 import sys
 import threading
@@ -76,3 +78,16 @@ def signals(handler: Callable[[], Any], *, every: float = 0.05) -> Iterator[None
         ended.set()
         sender.join()
         signal.signal(signal.SIGUSR1, previous)
+
+
+def timeouts_are_deadlines() -> bool:
+    """Whether the stdlib's timeout is for the whole of a call. PyPy begins it anew after each signal, and each send."""
+    count = itertools.count(1)
+    a, b = stdlib.socketpair()
+    with a, b, signals(lambda: next(count) == 10 and b.send(b"late"), every=0.02):
+        a.settimeout(0.06)
+        try:
+            a.recv(10)
+        except TimeoutError:
+            return True
+        return False
