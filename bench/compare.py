@@ -71,7 +71,10 @@ def main() -> None:
         print(*[case.id for case in chosen], sep="\n")
         return
     described = environment.describe()
-    results, failed = measure_all(chosen, options.seconds, Console(stderr=True))
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        console.print(f"measuring {len(chosen)} cases", highlight=False)
+    results, failed = measure_all(chosen, options.seconds, console)
     output = Console()
     if not output.is_terminal:
         output.width = 160

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Iterable
+from itertools import compress
 from pathlib import Path
 
 from rich.table import Table
@@ -16,17 +17,25 @@ FASTER, SLOWER = 1.05, 0.97
 
 
 def table(results: Iterable[Result]) -> Table:
-    made = Table(caption="ratios of times: median of the paired ones \\[quartiles]; above 1, fastsock is faster")
-    made.add_column("case", overflow="fold")
-    for heading in ("stdlib, µs", "stdlib / pure", "stdlib / compiled", "peer / compiled", "compiled / C"):
-        made.add_column(heading, justify="right")
+    results = list(results)
+    made = Table(
+        caption="pure, compiled: the stdlib's time over theirs, median of the paired ratios \\[quartiles]; above 1,\n"
+        "fastsock is faster. peer: its time over compiled's. over C: compiled's time over that of the C loop."
+    )
+    made.add_column("case", overflow="fold", min_width=34)
+    columns = [("stdlib, µs", False), ("pure", False), ("compiled", False), ("peer", True), ("over C", False)]
+    shown = [not is_peers or any(map(against_peers, results)) for _, is_peers in columns]
+    for (heading, _), is_shown in zip(columns, shown, strict=True):
+        if is_shown:
+            made.add_column(heading, justify="right")
     group = None
     for result in results:
         if result.case.group != group:
             group = result.case.group
             made.add_section()
             made.add_row(Text(group, style="bold"))
-        made.add_row(*row(result))
+        name, *figures = row(result)
+        made.add_row(name, *compress(figures, shown))
     return made
 
 
@@ -35,26 +44,33 @@ def row(result: Result) -> list[Text]:
     return [
         Text(result.case.id),
         Text(f"{microseconds:,.2f}"),
-        judged(result.speed_up("pure")),
+        median_of(result.speed_up("pure")),
         judged(result.speed_up("compiled")),
-        Text(" ").join(
-            Text(f"{peer} ") + plain(against) for peer in result.case.peers if (against := result.against_peer(peer))
-        ),
-        plain(result.over_limit()),
+        against_peers(result),
+        median_of(result.over_limit()),
     ]
 
 
+def against_peers(result: Result) -> Text:
+    return Text(" ").join(
+        Text(f"{peer} {number(against.median)}") for peer in result.case.peers if (against := result.against_peer(peer))
+    )
+
+
+def median_of(spread: Spread | None) -> Text:
+    return Text(number(spread.median)) if spread is not None else Text()
+
+
 def judged(spread: Spread | None) -> Text:
-    text = plain(spread)
-    if spread is not None and not SLOWER <= spread.median < FASTER:
-        text.stylize("red" if spread.median < SLOWER else "green")
-    return text
-
-
-def plain(spread: Spread | None) -> Text:
+    """In colour where the quartiles leave no doubt."""
     if spread is None:
         return Text()
-    return Text(f"{number(spread.median)} [{number(spread.lower)}-{number(spread.upper)}]")
+    text = Text(f"{number(spread.median)} [{number(spread.lower)}-{number(spread.upper)}]")
+    if spread.upper < SLOWER:
+        text.stylize("red")
+    elif spread.lower >= FASTER:
+        text.stylize("green")
+    return text
 
 
 def number(value: float) -> str:

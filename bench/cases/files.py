@@ -55,13 +55,11 @@ def http_server_in_thread(socket: Module) -> Iterator[int]:
     with installed(socket):
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
     with server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 3600})
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 1})
         thread.start()
         try:
             yield server.server_port
         finally:
-            # serve_forever looks whether to stop when something comes, or when its poll interval is over
-            threading.Thread(target=lambda: socket.create_connection(server.server_address).close()).start()
             server.shutdown()
             thread.join()
 
