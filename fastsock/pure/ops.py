@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 import os
+import platform
 import select
 import socket as stdlib
 import time
@@ -30,6 +31,9 @@ READABLE, WRITABLE = range(2)
 IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
 # Flags under which the same bytes come again, or none do: no total can be counted with them.
 UNCOUNTABLE = stdlib.MSG_PEEK | getattr(stdlib, "MSG_TRUNC", 0)
+
+# PyPy's sendmsg goes on until all has gone, and when it times out does not say how much did.
+SENDMSG_HIDES_A_PART = platform.python_implementation() == "PyPy"
 
 stdlib_socket = stdlib.socket
 accepted_class: type[stdlib.socket] = stdlib.socket
@@ -74,7 +78,11 @@ class SocketOps(Base):
         first = 0
         try:
             while True:
-                sent = self.sendmsg(views[first : first + at_once], ancdata, flags, address)
+                batch = views[first : first + at_once]
+                if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
+                    sent = self.send(batch[0], flags)
+                else:
+                    sent = self.sendmsg(batch, ancdata, flags, address)
                 transferred += sent
                 ancdata = ()
                 while first < len(views) and sent >= len(views[first]):
@@ -160,6 +168,11 @@ class Deadline:
         pending = direction == READABLE and has_pending(sock)
         if remaining <= 0 or not (pending or is_ready(sock, direction, remaining)):
             raise TimeoutError("timed out")
+
+
+def can_send_singly(sock: stdlib.socket) -> bool:
+    """Whether send() does for one buffer what sendmsg() would: on a stream, unless a subclass has its own sendmsg."""
+    return sock.type == stdlib.SOCK_STREAM and type(sock).sendmsg is stdlib_socket.sendmsg
 
 
 def has_pending(sock: stdlib.socket) -> bool:
