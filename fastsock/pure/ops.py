@@ -6,6 +6,7 @@ The stdlib's own calls are left alone; only `accept` is here, to make the packag
 
 from __future__ import annotations
 
+import contextlib
 import operator
 import os
 import platform
@@ -71,33 +72,31 @@ class SocketOps(Base):
         `ancdata` goes with the first bytes. The socket's timeout is a deadline for the whole. On failure the
         exception's `transferred` says how many bytes went. A datagram is sent by one call or not at all.
         """
-        views = [memoryview(buffer).cast("B") for buffer in buffers]
-        deadline = Deadline(self)
-        transferred = 0
-        at_once = IOV_MAX if self.type == stdlib.SOCK_STREAM else len(views)
-        first = 0
-        try:
-            while True:
-                batch = views[first : first + at_once]
-                if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
-                    sent = self.send(batch[0], flags)
-                else:
-                    sent = self.sendmsg(batch, ancdata, flags, address)
-                transferred += sent
-                ancdata = ()
-                while first < len(views) and sent >= len(views[first]):
-                    sent -= len(views[first])
-                    first += 1
-                if first == len(views) or self.type != stdlib.SOCK_STREAM:
-                    return
-                views[first] = views[first][sent:]
-                deadline.wait(self, WRITABLE)
-        except BaseException as error:
-            error.transferred = transferred  # type: ignore[attr-defined]
-            raise
-        finally:
-            for view in views:
-                view.release()
+        with contextlib.ExitStack() as held:
+            views = [held.enter_context(held.enter_context(memoryview(buffer)).cast("B")) for buffer in buffers]
+            deadline = Deadline(self)
+            transferred = 0
+            at_once = IOV_MAX if self.type == stdlib.SOCK_STREAM else len(views)
+            first = 0
+            try:
+                while True:
+                    batch = views[first : first + at_once]
+                    if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
+                        sent = self.send(batch[0], flags)
+                    else:
+                        sent = self.sendmsg(batch, ancdata, flags, address)
+                    transferred += sent
+                    ancdata = ()
+                    while first < len(views) and sent >= len(views[first]):
+                        sent -= len(views[first])
+                        first += 1
+                    if first == len(views) or self.type != stdlib.SOCK_STREAM:
+                        return
+                    views[first] = held.enter_context(views[first][sent:])
+                    deadline.wait(self, WRITABLE)
+            except BaseException as error:
+                error.transferred = transferred  # type: ignore[attr-defined]
+                raise
 
     def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
         """Receive exactly `n` bytes and return them.
