@@ -349,6 +349,10 @@ def address_of(sock):
     return known[1] if known[0] == "returned" else ("127.0.0.1", 1)
 
 
+# With a timeout the stdlib polls before the call, and may time out where the kernel has an error at once.
+NOT_SERVED = "raised", "TimeoutError or the kernel's error"
+
+
 def perform(sock, names, name, expressions):
     """The outcome of one call, and its buffers after it."""
     arguments = [eval(expression, names) for expression in expressions]
@@ -368,9 +372,10 @@ def perform(sock, names, name, expressions):
             value = (len(value),) if name == "recv" else (len(value[0]), *value[1:])
             is_cut = value[0] > operator.index(arguments[0]) or (name == "recvmsg" and value[2] & stdlib.MSG_TRUNC)
         result = REFUSAL if is_cut and REFUSES_TRUNC else ("returned", plain(value))
+        if timeout and name.startswith("send") and not (value or (name == "sendall" and memoryview(arguments[0]))):
+            result = NOT_SERVED  # or nothing sent, for which there need be no room
     elif timeout and name.startswith(("send", "recv")) and result[1] in OS_ERRORS:
-        # With a timeout the stdlib polls before the call, and may time out where the kernel has an error at once.
-        result = "raised", "TimeoutError or the kernel's error"
+        result = NOT_SERVED
     return name, result, content(arguments)
 
 

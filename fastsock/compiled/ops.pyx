@@ -10,7 +10,6 @@ The docstrings are the stdlib's, and the twin's for what the stdlib lacks (`desc
 """
 
 import io
-import os
 import socket as stdlib
 from _socket import getdefaulttimeout
 from _socket import socket as stdlib_base
@@ -29,6 +28,19 @@ from fastsock.pure.ops import SocketOps as PureOps
 from fastsock.compiled cimport base, posix
 from fastsock.compiled.address cimport Address, is_packed_here, pack, unpack
 from fastsock.compiled.arguments cimport take_argument, take_int, take_size, take_writable
+from fastsock.compiled.call cimport (
+    Attempt,
+    Call,
+    advance,
+    attempt_recv,
+    attempt_recvfrom,
+    attempt_recvmsg,
+    attempt_send,
+    attempt_sendmsg,
+    attempt_sendto,
+    begin,
+    begin_message,
+)
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.posix cimport (
     AF_INET,
@@ -44,7 +56,6 @@ from fastsock.compiled.posix cimport (
     POLLERR,
     POLLIN,
     POLLOUT,
-    SEND_HEEDS_DONTWAIT,
     SO_ERROR,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
@@ -56,7 +67,7 @@ from fastsock.compiled.posix cimport (
 )
 from fastsock.compiled.scratch cimport SCRATCH_SIZE, expects_much, give_scratch, note_fill, take_scratch
 from fastsock.compiled.vector cimport Vector, advance_vector, release_vector, take_vector
-from fastsock.compiled.wait cimport Attempt, Call, check_progress, forget_waiting, perform, wait_and_perform
+from fastsock.compiled.wait cimport check_progress, perform, wait_and_perform
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
@@ -84,9 +95,6 @@ cdef tuple no_arguments = ()
 cdef object missing = object()
 cdef base.socket template = stdlib.socket()  # for the fields that only CPython's own code can fill
 template.close()
-
-
-os.register_at_fork(after_in_child=lambda: forget_waiting())
 
 
 def set_accepted_class(cls):
@@ -567,41 +575,9 @@ cdef inline SocketOps adopt(int fd, SocketOps listener):
 # Calls
 
 
-cdef inline void begin(Call *call, SocketOps self, short events, void *data, size_t size, int flags) noexcept:
-    call.sock = <PyObject *>self
-    call.fd = self.sock_fd
-    call.timeout = self.sock_timeout
-    call.deadline = 0
-    call.may_try = (
-        MSG_DONTWAIT and (SEND_HEEDS_DONTWAIT or not events & POLLOUT) and is_packed_here(self.sock_family)
-    )
-    call.events = events
-    call.data = data
-    call.size = size
-    call.flags = flags
-    call.message = NULL
-
-
-cdef inline void begin_message(
-    Call *call, msghdr *message, SocketOps self, short events, Vector *vector, int flags,
-) noexcept:
-    begin(call, self, events, NULL, vector.size, flags)
-    memset(message, 0, sizeof(message[0]))
-    message.msg_iov = vector.iovecs
-    message.msg_iovlen = vector.count
-    call.message = message
-
-
 cdef inline int flags_told(const msghdr *message, int asked) noexcept:
     """recvmsg's msg_flags, where BSD begins with those that were passed: without the one that we added."""
     return message.msg_flags & ~(MSG_DONTWAIT & ~asked)
-
-
-cdef inline bint advance(Call *call, ssize_t transferred) noexcept:
-    """Go on behind what was transferred; whether anything is left."""
-    call.data = <char *>call.data + transferred
-    call.size -= transferred
-    return call.size > 0
 
 
 cdef inline ssize_t send_as_blocking(Attempt attempt, Call *call) except -1:
@@ -703,39 +679,6 @@ cdef ssize_t attempt_connected(Call *call, int extra_flags) noexcept nogil:
         return 0
     posix.errno = error
     return -1
-
-
-cdef ssize_t attempt_send(Call *call, int extra_flags) noexcept nogil:
-    return posix.send(call.fd, call.data, call.size, call.flags | extra_flags)
-
-
-cdef ssize_t attempt_sendto(Call *call, int extra_flags) noexcept nogil:
-    return posix.sendto(
-        call.fd, call.data, call.size, call.flags | extra_flags, &call.address.sa, call.address_size
-    )
-
-
-cdef ssize_t attempt_sendmsg(Call *call, int extra_flags) noexcept nogil:
-    return posix.sendmsg(call.fd, call.message, call.flags | extra_flags)
-
-
-cdef ssize_t attempt_recv(Call *call, int extra_flags) noexcept nogil:
-    return posix.recv(call.fd, call.data, call.size, call.flags | extra_flags)
-
-
-cdef ssize_t attempt_recvfrom(Call *call, int extra_flags) noexcept nogil:
-    memset(&call.address.sa, 0, sizeof(call.address.sa))
-    call.address_size = sizeof(call.address[0])
-    return posix.recvfrom(
-        call.fd, call.data, call.size, call.flags | extra_flags, &call.address.sa, &call.address_size
-    )
-
-
-cdef ssize_t attempt_recvmsg(Call *call, int extra_flags) noexcept nogil:
-    memset(&call.address.sa, 0, sizeof(call.address.sa))
-    call.message.msg_name = call.address
-    call.message.msg_namelen = sizeof(call.address[0])
-    return posix.recvmsg(call.fd, call.message, call.flags | extra_flags)
 
 
 cdef ssize_t attempt_recvmsg_one(Call *call, int extra_flags) noexcept nogil:

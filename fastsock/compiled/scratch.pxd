@@ -14,14 +14,9 @@ cdef enum:
     SCRATCH_SIZE = 256 * 1024  # bytes; what asyncio asks for at each read
     NOTED_FDS = 1024
 
-cdef extern from *:
-    """
-    /* Read and written with the GIL held. */
-    static void *fastsock_spare_scratch = NULL;
-    static char fastsock_fills[1024];
-    """
-    void *spare "fastsock_spare_scratch"
-    char *fills "fastsock_fills"
+# One for all modules, in scratch.pyx; read and written only with the GIL held.
+cdef void *spare
+cdef char fills[NOTED_FDS]
 
 
 cdef inline char *take_scratch() except NULL:

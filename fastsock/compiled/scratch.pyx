@@ -1,0 +1,1 @@
+"""The spare block and the hint by fd, one for all modules (`scratch.pxd`)."""
