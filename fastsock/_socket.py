@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import _socket
 import functools
+import os
+import select
 import socket as stdlib
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from fastsock._backend import ops
+from fastsock._sendfile import send_by_sendfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +31,8 @@ class socket(SocketOps, stdlib_socket):
     if not TYPE_CHECKING and "__new__" in vars(SocketOps):
         # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__
+    if hasattr(os, "sendfile") and hasattr(select, "poll"):
+        _sendfile_use_sendfile = send_by_sendfile
 
     def __reduce_ex__(self, protocol: Any, /) -> Any:
         # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from tests.support.data import pattern
 from tests.support.interpreter import check_code
 from tests.support.outcomes import outcome
 from tests.support.pairs import STREAMS, datagram_pair, fill, reset, stream_pair
@@ -14,11 +15,6 @@ from tests.support.running import in_thread, signals
 SIZES = [0, 1, 64, 8193, 256 * 1024 + 1, 1_000_003]
 TIMEOUTS = [None, 10.0]
 IOV_MAX = os.sysconf("SC_IOV_MAX")
-
-
-def pattern(size):
-    """Bytes in which a lost, doubled or misplaced part shows."""
-    return bytes(range(251)) * (size // 251) + bytes(range(size % 251))
 
 
 def send_in_parts(sock, parts, pause):

@@ -1,7 +1,6 @@
 """Bytes go out and come in, by every method, at sizes on both sides of each threshold of the fast path."""
 
 import array
-import io
 import os
 import select
 import sys
@@ -9,6 +8,7 @@ import time
 
 import pytest
 
+from tests.support.data import drain, pattern
 from tests.support.outcomes import agreed
 from tests.support.pairs import DATAGRAMS, STREAMS, datagram_pair, fill, refuses_trunc, stream_pair
 from tests.support.running import in_thread
@@ -21,11 +21,6 @@ TIMEOUTS = [
     pytest.param(10.0, id="timeout"),
     pytest.param(0.0, id="non-blocking"),
 ]
-
-
-def pattern(size):
-    """Bytes in which a lost, doubled or misplaced part shows."""
-    return bytes(range(251)) * (size // 251) + bytes(range(size % 251))
 
 
 def wait_readable(sock):
@@ -442,19 +437,6 @@ def test_more_buffers_than_the_kernel_takes(implementations, timeout):
 # Calls that go on until all is sent
 
 
-def drain(sock, size):
-    """Read a large amount in small parts, with pauses in between at first."""
-    time.sleep(0.05)
-    received = bytearray()
-    while len(received) < size:
-        if len(received) < 10_000:
-            time.sleep(0.005)
-        part = sock.recv(4096)
-        assert part
-        received += part
-    return bytes(received)
-
-
 @pytest.mark.parametrize("kind", STREAMS)
 @pytest.mark.parametrize("send", SENDERS)
 @pytest.mark.parametrize("size", [200 * KIB, 1_500_000])
@@ -477,21 +459,6 @@ def test_sendall_with_a_timeout_sends_all(socket, kind):
     with stream_pair(socket, kind, 10.0) as (a, b), in_thread(drain, b, 1_000_000) as received:
         a.sendall(pattern(1_000_000))
     assert received.result() == pattern(1_000_000)
-
-
-@pytest.mark.parametrize("timeout", [None, 10.0])
-def test_sendfile(socket, tmp_path, timeout):
-    """sendfile sends a file, a part of it, and what is no regular file."""
-    path = tmp_path / "file"
-    path.write_bytes(pattern(300 * KIB))
-    with stream_pair(socket, "tcp", timeout) as (a, b), path.open("rb") as file:
-        with in_thread(drain, b, 300 * KIB) as received:
-            assert a.sendfile(file) == 300 * KIB
-        assert received.result() == pattern(300 * KIB)
-        assert a.sendfile(file, offset=1000, count=500) == 500
-        assert b.recv(1000) == pattern(300 * KIB)[1000:1500]
-        assert a.sendfile(io.BytesIO(pattern(1000)), 100) == 900
-        assert b.recv(1000) == pattern(1000)[100:]
 
 
 def test_makefile(socket):

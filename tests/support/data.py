@@ -1,0 +1,25 @@
+"""What is sent, and how it is received slowly."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+
+def pattern(size: int) -> bytes:
+    """Bytes in which a lost, doubled or misplaced part shows."""
+    return bytes(range(251)) * (size // 251) + bytes(range(size % 251))
+
+
+def drain(sock: Any, size: int | None = None) -> bytes:
+    """Read a large amount in small parts, with pauses in between at first; without a size to the end of the stream."""
+    time.sleep(0.05)
+    received = bytearray()
+    while size is None or len(received) < size:
+        if len(received) < 10_000:
+            time.sleep(0.005)
+        part = sock.recv(4096)
+        if not part:
+            break
+        received += part
+    return bytes(received)
