@@ -32,7 +32,9 @@ class socket(SocketOps, stdlib_socket):
         # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__
     if hasattr(os, "sendfile") and hasattr(select, "poll"):
-        _sendfile_use_sendfile = send_by_sendfile
+
+        def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+            return send_by_sendfile(self, file, offset, count)
 
     def __reduce_ex__(self, protocol: Any, /) -> Any:
         # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later

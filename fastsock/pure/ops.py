@@ -1,11 +1,12 @@
 """class SocketOps: the socket calls that the stdlib lacks, in Python.
 
-The stdlib's own calls are left alone; only `accept` is here, to make the package's sockets. The compiled twin,
-`fastsock.compiled.ops`, makes the stdlib's calls faster too.
+The stdlib's own calls are left alone, but for `accept`, which makes the package's sockets, and the two getters that
+look an enum member up at each call. The compiled twin, `fastsock.compiled.ops`, makes all calls faster.
 """
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import operator
 import os
@@ -37,6 +38,10 @@ UNCOUNTABLE = stdlib.MSG_PEEK | getattr(stdlib, "MSG_TRUNC", 0)
 SENDMSG_HIDES_A_PART = platform.python_implementation() == "PyPy"
 
 stdlib_socket = stdlib.socket
+FAMILIES = {int(family): family for family in stdlib.AddressFamily}
+KINDS = {int(kind): kind for kind in stdlib.SocketKind}
+family_of = _socket.socket.family.__get__  # type: ignore[attr-defined]
+kind_of = _socket.socket.type.__get__  # type: ignore[attr-defined]
 accepted_class: type[stdlib.socket] = stdlib.socket
 
 
@@ -58,6 +63,10 @@ class SocketOps(Base):
         return sock, address  # type: ignore[return-value]
 
     accept.__doc__ = stdlib_socket.accept.__doc__
+
+    if not TYPE_CHECKING:  # where these are int
+        family = property(lambda self: FAMILIES.get(family_of(self), family_of(self)), doc=stdlib_socket.family.__doc__)
+        type = property(lambda self: KINDS.get(kind_of(self), kind_of(self)), doc=stdlib_socket.type.__doc__)
 
     def sendmsg_all(
         self,
