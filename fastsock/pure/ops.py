@@ -40,8 +40,8 @@ SENDMSG_HIDES_A_PART = platform.python_implementation() == "PyPy"
 stdlib_socket = stdlib.socket
 FAMILIES = {int(family): family for family in stdlib.AddressFamily}
 KINDS = {int(kind): kind for kind in stdlib.SocketKind}
-family_of = _socket.socket.family.__get__  # type: ignore[attr-defined]
-kind_of = _socket.socket.type.__get__  # type: ignore[attr-defined]
+family_of = _socket.socket.family.__get__
+kind_of = _socket.socket.type.__get__
 accepted_class: type[stdlib.socket] = stdlib.socket
 
 
