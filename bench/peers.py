@@ -16,6 +16,7 @@ from links import set_mode
 
 BODY = b"x" * 64
 M_MMAP_THRESHOLD, MMAP_THRESHOLD = -3, 128 * 1024  # mallopt's parameter, and what it is at the start in bytes
+USED_BLOCK = 8 * 1024 * 1024  # bytes
 READ_SIZE = 64 * 1024  # bytes; what the streams echo asks for
 
 
@@ -74,7 +75,7 @@ async def make_streams_server() -> asyncio.Server:
     return await asyncio.start_server(echo_stream, "127.0.0.1", 0)
 
 
-def serve_echo(implementation: str, make_server: Callable[[], Coroutine[Any, Any, asyncio.Server]]) -> None:
+def serve_echo(implementation: str, heap: str, make_server: Callable[[], Coroutine[Any, Any, asyncio.Server]]) -> None:
     """An echo server on asyncio's own loop with these sockets, or on uvloop's."""
     module = load(implementation)
 
@@ -86,25 +87,13 @@ def serve_echo(implementation: str, make_server: Callable[[], Coroutine[Any, Any
         await ended.wait()
         server.close()
 
-    with installed(module):
+    with installed(module), HEAPS[heap]():
         loop = module.new_event_loop() if implementation == "uvloop" else asyncio.new_event_loop()
         loop.run_until_complete(serve())
 
 
-def run_case(implementation: str, identifier: str) -> None:
-    """Do what another process would, for each line with a number of operations; answer with the seconds."""
-    import cases
-    from measure import no_garbage_collection, sample
-
-    (case,) = (case for case in cases.everything() if case.id == identifier)
-    with case.prepared(load(implementation)) as run, no_garbage_collection(), heap_as_at_first():
-        for line in sys.stdin:
-            n = int(line)
-            print(sample(run, n, case) * n, flush=True)
-
-
 @contextlib.contextmanager
-def heap_as_at_first() -> Iterator[None]:
+def fresh_heap() -> Iterator[None]:
     """Keep malloc from having room for a large block, which else is left to chance.
 
     glibc takes such blocks from the system one by one, until the first that is freed raises the size from which it
@@ -118,12 +107,34 @@ def heap_as_at_first() -> Iterator[None]:
     del taken
 
 
+@contextlib.contextmanager
+def used_heap() -> Iterator[None]:
+    """As after the first large block that is freed: from then on glibc keeps what it has of the system."""
+    bytes(USED_BLOCK)
+    yield
+
+
+HEAPS = {"fresh heap": fresh_heap, "used heap": used_heap}
+
+
+def run_case(implementation: str, identifier: str) -> None:
+    """Do what another process would, for each line with a number of operations; answer with the seconds."""
+    import cases
+    from measure import no_garbage_collection, sample
+
+    (case,) = (case for case in cases.everything() if case.id == identifier)
+    with case.prepared(load(implementation)) as run, no_garbage_collection(), fresh_heap():
+        for line in sys.stdin:
+            n = int(line)
+            print(sample(run, n, case) * n, flush=True)
+
+
 ROLES: dict[str, Callable[..., None]] = {
     "ping-pong": ping_pong,
     "http": serve_http,
     "case": run_case,
-    "protocol": lambda implementation: serve_echo(implementation, make_protocol_server),
-    "streams": lambda implementation: serve_echo(implementation, make_streams_server),
+    "protocol": lambda implementation, heap: serve_echo(implementation, heap, make_protocol_server),
+    "streams": lambda implementation, heap: serve_echo(implementation, heap, make_streams_server),
 }
 
 if __name__ == "__main__":

@@ -47,9 +47,10 @@ SHORT = (
     "ping-pong of processes, */free/64B/*",
     "bulk recv_into beside a CPU-bound thread/apart/tcp",
     "bulk sendall beside a CPU-bound thread/apart/tcp",
-    "asyncio Protocol echo, */64B",
-    "asyncio Protocol echo, cpu time/1KiB",
-    "asyncio streams echo, cpu time/64B",
+    "asyncio Protocol echo, */fresh heap/64B",
+    "asyncio Protocol echo, cpu time/fresh heap/1KiB",
+    "asyncio Protocol echo, cpu time/used heap/64B",
+    "asyncio streams echo, cpu time/fresh heap/64B",
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from implementations import name_of
 from links import CPUS, Module
+from peers import HEAPS
 from programs import Child, c_program, python_peer
 from registry import Run, case
 
@@ -25,11 +26,14 @@ def cpu_seconds(process: Child) -> float:
 def register(name: str, role: str, clock: str) -> None:
     """By the wall's clock, which depends on what else runs, or by what the server needs of its CPU."""
 
-    @case(f"asyncio {name} echo, {clock} time", GROUP, size=SIZES, sample=SAMPLE, waits=True, peers=("uvloop",))
-    def echo(socket: Module, size: int) -> Iterator[Run]:
+    @case(
+        f"asyncio {name} echo, {clock} time", GROUP, heap=tuple(HEAPS), size=SIZES,
+        sample=SAMPLE, waits=True, peers=("uvloop",), where=lambda heap, size: heap == "fresh heap" or size == 64,
+    )  # fmt: skip
+    def echo(socket: Module, heap: str, size: int) -> Iterator[Run]:
         """One operation is a message there and back; each connection has one on its way. The load checks the bytes."""
         cpus = CPUS or [None]
-        with python_peer(role, name_of(socket), cpu=cpus[0]) as server:
+        with python_peer(role, name_of(socket), heap, cpu=cpus[0]) as server:
             port = server.answer()
             with c_program("load", "echo", port, CONNECTIONS, size, cpu=cpus[-1]) as load:
 

@@ -118,11 +118,12 @@ class SocketOps(Base):
         if n < 0:
             raise ValueError("negative buffersize in recv_exactly")
         buffer = bytearray(n)
-        try:
-            self.recv_exactly_into(buffer, n, flags)
-        except BaseException as error:
-            error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
-            raise
+        with memoryview(buffer) as view:
+            try:
+                receive_all(self, view, flags)
+            except BaseException as error:
+                error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
+                raise
         return bytes(buffer)
 
     def recv_exactly_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
@@ -136,25 +137,32 @@ class SocketOps(Base):
                 raise ValueError("negative buffersize in recv_exactly_into")
             if nbytes > len(view):
                 raise ValueError("buffer too small for requested bytes")
-            if flags & UNCOUNTABLE:
-                raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
-            expected = nbytes or len(view)
-            deadline = Deadline(self)
-            transferred = 0
-            try:
-                while transferred < expected:
-                    if transferred:
-                        deadline.wait(self, READABLE)
-                    with view[transferred:expected] as rest:
-                        received = self.recv_into(rest, 0, flags)
-                    if received == 0:
-                        with view[:transferred] as came:
-                            raise IncompleteReadError(bytes(came), expected)
-                    transferred += received
-            except BaseException as error:
-                error.transferred = transferred  # type: ignore[attr-defined]
-                raise
-            return expected
+            with view[: nbytes or len(view)] as expected:
+                return receive_all(self, expected, flags)
+
+
+def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
+    """Fill `view`, of bytes, and return its length; an exception says in `transferred` how many came."""
+    if flags & UNCOUNTABLE:
+        raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
+    expected = len(view)
+    deadline = Deadline(sock)
+    transferred = 0
+    try:
+        while transferred < expected:
+            if transferred == 0:
+                received = sock.recv_into(view, 0, flags)
+            else:
+                deadline.wait(sock, READABLE)
+                with view[transferred:] as rest:
+                    received = sock.recv_into(rest, 0, flags)
+            if received == 0:
+                raise IncompleteReadError(bytes(view[:transferred]), expected)
+            transferred += received
+    except BaseException as error:
+        error.transferred = transferred  # type: ignore[attr-defined]
+        raise
+    return expected
 
 
 class Deadline:
