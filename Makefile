@@ -33,7 +33,7 @@ compare: $(VENV)/bench.stamp
 compare-all: $(VENV)/bench.stamp
 	$(BIN)/python bench/compare.py --all $(ARGS)
 
-instructions: $(VENV)/bench.stamp
+instructions: $(VENV)/test.stamp
 	$(BIN)/python bench/instructions.py
 
 lint: $(VENV)/lint.stamp

@@ -1,6 +1,7 @@
 """The comparison: each case on the stdlib and on both backends of fastsock, interleaved, as a table of ratios.
 
 python bench/compare.py measures the representative cases, in under two minutes; with --all every case, in some ten.
+The results are left as JSON, and as a picture beside it.
 """
 
 from __future__ import annotations
@@ -13,10 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 import cases
 import environment
+import picture
 import report
 from measure import Result, measure
 from programs import NoCompilerError
 from registry import Case
+
+LATEST = Path(__file__).parent / "results" / "latest.json"
 
 
 def arguments() -> argparse.Namespace:
@@ -29,7 +33,13 @@ def arguments() -> argparse.Namespace:
         "--cases", action="append", metavar="PATTERN", help="measure those: a glob on their ids, or a part of them"
     )
     parser.add_argument("--list", action="store_true", help="print the ids, and measure nothing")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        default=LATEST,
+        help="where the results go (default: bench/results/latest.json)",
+    )
     parser.add_argument("--seconds", type=float, default=0.4, help="per case, beside its set-up (default: %(default)s)")
     return parser.parse_args()
 
@@ -80,8 +90,9 @@ def main() -> None:
         output.width = 160
     output.print(report.table(results))
     output.print("{implementation} {python}, {system}, {cpus} CPUs: {cpu}".format(**described), highlight=False)
-    if options.json:
-        report.write(options.json, results, described)
+    report.write(options.json, results, described)
+    picture.write(options.json)
+    output.print(f"written: {options.json} and, as a picture, .svg and .png beside it", highlight=False)
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

@@ -32,7 +32,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("results", type=Path, help="what compare.py --json wrote")
     parser.add_argument("--output", type=Path, help="where to, without the suffix (default: beside the results)")
-    parser.add_argument("--all", action="store_true", help="every case, not the representative ones only")
+    parser.add_argument("--all", action="store_true", help="every case, not the pictured ones only")
     return parser.parse_args()
 
 
@@ -95,15 +95,22 @@ def draw_group(axes: Axes, name: str, members: list[dict[str, Any]]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
+def write(path: Path, output: Path | None = None, *, everything: bool = False) -> None:
+    """Draw the results in that file: those meant for it, or all."""
+    document = json.loads(path.read_text())
+    shown = {case.id for case in cases.pictured()}
+    results = [case for case in document["cases"] if everything or case["id"] in shown] or document["cases"]
+    if not results:
+        return
+    figure = draw(results, document["environment"])
+    for suffix, settings in ((".svg", {"metadata": {"Date": None}}), (".png", {"dpi": 130})):
+        figure.savefig((output or path).with_suffix(suffix), **settings)
+    plt.close(figure)
+
+
 def main() -> None:
     options = arguments()
-    document = json.loads(options.results.read_text())
-    representative = {case.id for case in cases.short()}
-    results = [case for case in document["cases"] if options.all or case["id"] in representative]
-    figure = draw(results or document["cases"], document["environment"])
-    output = options.output or options.results
-    for suffix, settings in ((".svg", {"metadata": {"Date": None}}), (".png", {"dpi": 130})):
-        figure.savefig(output.with_suffix(suffix), **settings)
+    write(options.results, options.output, everything=options.all)
 
 
 if __name__ == "__main__":

@@ -51,6 +51,27 @@ SHORT = (
     "asyncio Protocol echo, cpu time/fresh heap/1KiB",
     "asyncio Protocol echo, cpu time/used heap/64B",
     "asyncio streams echo, cpu time/fresh heap/64B",
+    "asyncio streams echo, cpu time/used heap/64B",
+)
+
+# A few of those, which a picture has room for.
+PICTURED = (
+    "send+recv/unix/64B/*",
+    "send+recv/tcp/64B/timeout",
+    "send+recv/unix/16KiB/timeout",
+    "recv(262144) of 64B/unix/timeout",
+    "recv(262144) of 64B, fresh heap/*/timeout",
+    "recv(262144) filled/unix/blocking",
+    "sendto+recvfrom/udp/64B/*",
+    "recv_exactly/unix/64B/blocking",
+    "family",
+    "connect+accept+close",
+    "makefile readline/unix/blocking",
+    "http GET/server in a process",
+    "ping-pong of threads/one CPU/64B/*",
+    "bulk * beside a CPU-bound thread/apart/tcp",
+    "ping-pong of processes, cpu time/free/64B/blocking",
+    "asyncio * echo, cpu time/*/64B",
 )
 
 
@@ -61,7 +82,16 @@ def everything() -> list[Case]:
 
 
 def short() -> list[Case]:
-    return [made for made in everything() if any(fnmatch.fnmatchcase(made.id, pattern) for pattern in SHORT)]
+    return fitting(SHORT)
+
+
+def pictured() -> list[Case]:
+    return fitting(PICTURED)
+
+
+def fitting(patterns: Iterable[str]) -> list[Case]:
+    """The cases whose id one of the patterns fits, as a glob on the whole of it."""
+    return [made for made in everything() if any(fnmatch.fnmatchcase(made.id, pattern) for pattern in patterns)]
 
 
 def matching(patterns: Iterable[str]) -> list[Case]:

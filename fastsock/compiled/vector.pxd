@@ -3,9 +3,11 @@
 from cpython.buffer cimport PyBuffer_Release
 from cpython.list cimport PyList_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_CLEAR, Py_INCREF
 from cpython.tuple cimport PyTuple_CheckExact
 
-from fastsock.compiled.arguments cimport take_readable, take_writable
+from fastsock.compiled.arguments cimport take_argument, take_writable
 from fastsock.compiled.posix cimport iovec
 
 cdef enum:
@@ -13,6 +15,7 @@ cdef enum:
 
 
 cdef struct Vector:
+    PyObject *held     # the tuple of the buffers' objects
     iovec *iovecs
     Py_buffer *views
     Py_ssize_t count
@@ -25,12 +28,15 @@ cdef struct Vector:
 cdef inline bint take_vector(object buffers, bint writable, Vector *vector) except -1:
     """Lock each of a list's or tuple's buffers, until release_vector; False, with none locked, if one can't be."""
     cdef bint taken
+    vector.held = NULL
     vector.count = vector.first = vector.size = 0
     vector.iovecs = vector.inline_iovecs
     vector.views = vector.inline_views
     if not (PyList_CheckExact(buffers) or PyTuple_CheckExact(buffers)):
         return False
     buffers = tuple(buffers)  # an exporter's code may change a list meanwhile
+    vector.held = <PyObject *>buffers
+    Py_INCREF(buffers)
     if len(buffers) > INLINE_BUFFERS:
         vector.iovecs = <iovec *>PyMem_Malloc(len(buffers) * sizeof(iovec))
         vector.views = <Py_buffer *>PyMem_Malloc(len(buffers) * sizeof(Py_buffer))
@@ -41,7 +47,7 @@ cdef inline bint take_vector(object buffers, bint writable, Vector *vector) exce
         if writable:
             taken = take_writable(buffer, &vector.views[vector.count])
         else:
-            taken = take_readable(buffer, &vector.views[vector.count])
+            taken = take_argument(buffer, &vector.views[vector.count])
         if not taken:
             release_vector(vector)
             return False
@@ -60,6 +66,7 @@ cdef inline void release_vector(Vector *vector) noexcept:
         PyMem_Free(vector.iovecs)
     if vector.views != vector.inline_views:
         PyMem_Free(vector.views)
+    Py_CLEAR(vector.held)
 
 
 cdef inline bint advance_vector(Vector *vector, size_t transferred) noexcept:

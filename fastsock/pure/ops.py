@@ -7,7 +7,6 @@ look an enum member up at each call. The compiled twin, `fastsock.compiled.ops`,
 from __future__ import annotations
 
 import _socket
-import contextlib
 import operator
 import os
 import platform
@@ -81,31 +80,35 @@ class SocketOps(Base):
         `ancdata` goes with the first bytes. The socket's timeout is a deadline for the whole. On failure the
         exception's `transferred` says how many bytes went. A datagram is sent by one call or not at all.
         """
-        with contextlib.ExitStack() as held:
-            views = [held.enter_context(held.enter_context(memoryview(buffer)).cast("B")) for buffer in buffers]
+        exports: list[memoryview] = []
+        transferred = 0
+        try:
+            views = [as_bytes(buffer, exports) for buffer in buffers]
             deadline = Deadline(self)
-            transferred = 0
             at_once = IOV_MAX if self.type == stdlib.SOCK_STREAM else len(views)
             first = 0
-            try:
-                while True:
-                    batch = views[first : first + at_once]
-                    if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
-                        sent = self.send(batch[0], flags)
-                    else:
-                        sent = self.sendmsg(batch, ancdata, flags, address)
-                    transferred += sent
-                    ancdata = ()
-                    while first < len(views) and sent >= len(views[first]):
-                        sent -= len(views[first])
-                        first += 1
-                    if first == len(views) or self.type != stdlib.SOCK_STREAM:
-                        return
-                    views[first] = held.enter_context(views[first][sent:])
-                    deadline.wait(self, WRITABLE)
-            except BaseException as error:
-                error.transferred = transferred  # type: ignore[attr-defined]
-                raise
+            while True:
+                batch = views[first : first + at_once]
+                if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
+                    sent = self.send(batch[0], flags)
+                else:
+                    sent = self.sendmsg(batch, ancdata, flags, address)
+                transferred += sent
+                ancdata = ()
+                while first < len(views) and sent >= len(views[first]):
+                    sent -= len(views[first])
+                    first += 1
+                if first == len(views) or self.type != stdlib.SOCK_STREAM:
+                    return
+                views[first] = views[first][sent:]
+                exports.append(views[first])
+                deadline.wait(self, WRITABLE)
+        except BaseException as error:
+            error.transferred = transferred  # type: ignore[attr-defined]
+            raise
+        finally:
+            for view in reversed(exports):
+                view.release()
 
     def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
         """Receive exactly `n` bytes and return them.
@@ -139,6 +142,14 @@ class SocketOps(Base):
                 raise ValueError("buffer too small for requested bytes")
             with view[: nbytes or len(view)] as expected:
                 return receive_all(self, expected, flags)
+
+
+def as_bytes(buffer: ReadableBuffer, exports: list[memoryview]) -> memoryview:
+    """A view of the buffer's bytes; what has to be released in the end is added to `exports`."""
+    exports.append(memoryview(buffer))
+    if not (exports[-1].format == "B" and exports[-1].ndim == 1 and exports[-1].c_contiguous):
+        exports.append(exports[-1].cast("B"))
+    return exports[-1]
 
 
 def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
