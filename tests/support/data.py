@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 import time
+from collections.abc import Iterator
 from typing import Any
+
+from tests.support.running import in_thread
 
 
 def pattern(size: int) -> bytes:
@@ -23,3 +28,19 @@ def drain(sock: Any, size: int | None = None) -> bytes:
             break
         received += part
     return bytes(received)
+
+
+@contextlib.contextmanager
+def slow_reader(sock: Any) -> Iterator[None]:
+    """Meanwhile take a little now and then: enough for a sender to go on, too little for it to end."""
+    ended = threading.Event()
+
+    def read() -> None:
+        while not ended.wait(0.02):
+            sock.recv(65536)
+
+    with in_thread(read):
+        try:
+            yield
+        finally:
+            ended.set()
