@@ -476,3 +476,16 @@ def test_making(implementations, arguments, default):
             return result
 
     agreed(implementations, body)
+
+
+@given(seconds=st.one_of(st.none(), st.floats(0, 2**33), st.floats(0, 1e-3), st.integers(0, 2**33)))
+@settings(max_examples=400, **FUZZ)
+def test_timeouts(implementations, seconds):
+    """What gettimeout() gives after settimeout(), to the last bit, and its type."""
+
+    def body(socket):
+        with socket.socket() as sock:
+            sock.settimeout(seconds)
+            return sock.gettimeout(), type(sock.gettimeout())
+
+    assert agreed(implementations, body)[0] == "returned"

@@ -80,6 +80,7 @@ cdef extern from "Python.h":
 
 
 cdef enum:
+    NS_PER_SECOND = 1_000_000_000
     STACK_SIZE = 8 * 1024  # bytes received before they become an object; more goes through scratch.pxd
 
 # Flags under which the same bytes come again, or none do: no total can be counted with them.
@@ -203,6 +204,13 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
 
     def fileno(self):
         return self.sock_fd
+
+    def gettimeout(self):
+        if self.sock_timeout < 0:
+            return None
+        if self.sock_timeout % NS_PER_SECOND == 0:
+            return <double>(self.sock_timeout // NS_PER_SECOND)  # what a double of the nanoseconds may not hold
+        return self.sock_timeout / <double>NS_PER_SECOND
 
     # Addresses
 
