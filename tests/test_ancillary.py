@@ -66,7 +66,7 @@ def test_ipv4_on_an_ipv6_socket(socket, dual):
     """Packet info and TOS of IPv4 datagrams come to an IPv6 socket too, the address as IPv6 writes it."""
     ancillary.enable(dual, "packet_info", "tos")
     with socket.socket(type=socket.SOCK_DGRAM) as sender:
-        sender.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, 0xBA)
+        sender.setsockopt(socket.IPPROTO_IP, fastsock.IP_TOS, 0xBA)
         sender.sendto(b"x", ("127.0.0.9", dual.getsockname()[1]))
         _, came, _, _ = receive(dual)
     address = "::ffff:127.0.0.9"
@@ -80,9 +80,9 @@ def test_tos(socket, kind, tos):
     with datagram_pair(socket, kind, TIMEOUT) as (a, b):
         ancillary.enable(b, "tos")
         if kind == "udp6":
-            a.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+            a.setsockopt(socket.IPPROTO_IPV6, fastsock.IPV6_TCLASS, tos)
         else:
-            a.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+            a.setsockopt(socket.IPPROTO_IP, fastsock.IP_TOS, tos)
         a.send(b"x")
         _, came, _, _ = receive(b)
     assert came == Ancillary(tos=tos)
@@ -184,10 +184,10 @@ def test_cut_off(socket, kind):
 # The lengths of each message that are right, in bytes.
 LENGTHS = {
     (stdlib.IPPROTO_IP, fastsock.IP_PKTINFO): {12},
-    (stdlib.IPPROTO_IPV6, stdlib.IPV6_PKTINFO): {20},
-    (stdlib.IPPROTO_IP, stdlib.IP_TOS): {1, 4},
-    (stdlib.IPPROTO_IP, stdlib.IP_RECVTOS): {1, 4},
-    (stdlib.IPPROTO_IPV6, stdlib.IPV6_TCLASS): {1, 4},
+    (stdlib.IPPROTO_IPV6, fastsock.IPV6_PKTINFO): {20},
+    (stdlib.IPPROTO_IP, fastsock.IP_TOS): {1, 4},
+    (stdlib.IPPROTO_IP, fastsock.IP_RECVTOS): {1, 4},
+    (stdlib.IPPROTO_IPV6, fastsock.IPV6_TCLASS): {1, 4},
     (stdlib.SOL_SOCKET, fastsock.SO_TIMESTAMPNS): {2 * struct.calcsize("@l")},
     (stdlib.SOL_SOCKET, fastsock.SO_RXQ_OVFL): {4},
 }
@@ -201,7 +201,7 @@ def test_malformed():
     assert read == LENGTHS
     assert LENGTHS.keys() == ancillary.READERS.keys()
     malformed = [(*key, bytes(5)) for key in LENGTHS]
-    assert ancillary.parse([*malformed, (stdlib.IPPROTO_IP, stdlib.IP_TOS, b"\x03")]) == Ancillary(tos=3)
+    assert ancillary.parse([*malformed, (stdlib.IPPROTO_IP, fastsock.IP_TOS, b"\x03")]) == Ancillary(tos=3)
 
 
 def test_unknown_messages():
@@ -224,7 +224,7 @@ def test_unknown_messages():
 def test_source_of_ipv6(destination, source):
     """A group's address is none to answer from."""
     data = stdlib.inet_pton(stdlib.AF_INET6, destination) + struct.pack("@I", 7)
-    came = ancillary.parse([(stdlib.IPPROTO_IPV6, stdlib.IPV6_PKTINFO, data)])
+    came = ancillary.parse([(stdlib.IPPROTO_IPV6, fastsock.IPV6_PKTINFO, data)])
     assert came.packet_info == PacketInfo(destination, 7, source)
 
 
@@ -300,7 +300,7 @@ def test_interface_of_an_answer(source, interface):
     """The interface goes with an address that does not tell it, and is left to the routes otherwise."""
     with stdlib.socket(stdlib.AF_INET6, stdlib.SOCK_DGRAM) as sock:
         [(level, kind, data)] = ancillary.build(sock, source=PacketInfo("ff02::fb", 7, source))
-    assert (level, kind) == (stdlib.IPPROTO_IPV6, stdlib.IPV6_PKTINFO)
+    assert (level, kind) == (stdlib.IPPROTO_IPV6, fastsock.IPV6_PKTINFO)
     assert data == stdlib.inet_pton(stdlib.AF_INET6, source) + struct.pack("@I", interface)
 
 

