@@ -1,8 +1,8 @@
 """install(), uninstall(), installed(): every library's sockets become fastsock's.
 
-The one name to replace is the class. The functions of `socket` that make sockets look it up when they are called,
-and so does a library that says `socket.socket` or `import socket`. What was imported by `from socket import socket`
-before install() keeps the stdlib's class, and goes on working.
+What matters is the class. The functions of `socket` that make sockets look it up when they are called, and so does a
+library that says `socket.socket` or `import socket`. What was imported by `from socket import socket` before install()
+keeps the stdlib's class, and goes on working. `create_connection` is replaced for its further keywords.
 """
 
 from __future__ import annotations
@@ -10,23 +10,31 @@ from __future__ import annotations
 import contextlib
 import socket as stdlib
 from collections.abc import Iterator
+from types import ModuleType
+from typing import Any
 
 from fastsock import _socket
 
 # (module, name): what stands there after install()
-REPLACEMENTS = {(stdlib, "socket"): _socket.socket}
+REPLACEMENTS: dict[tuple[ModuleType, str], Any] = {
+    (stdlib, "socket"): _socket.socket,
+    (stdlib, "create_connection"): _socket.create_connection,
+}
 
 originals = {(module, name): getattr(module, name) for module, name in REPLACEMENTS}
 
 
 def install() -> None:
-    """Put fastsock's socket class in the place of `socket.socket`, for the whole process. Twice is as good as once."""
+    """Put fastsock's `socket` and `create_connection` in the place of the stdlib's, for the whole process.
+
+    Twice is as good as once.
+    """
     for (module, name), replacement in REPLACEMENTS.items():
         setattr(module, name, replacement)
 
 
 def uninstall() -> None:
-    """Put the stdlib's class back, unless another was put there since. Sockets that exist stay what they are."""
+    """Put the stdlib's back, unless another was put there since. Sockets that exist stay what they are."""
     for (module, name), replacement in REPLACEMENTS.items():
         if getattr(module, name) is replacement:
             setattr(module, name, originals[module, name])

@@ -11,10 +11,12 @@ import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from fastsock._backend import ops
+from fastsock._connect import UNSET, connect
 from fastsock._sendfile import send_by_sendfile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from socket import _Address
 
     from fastsock.pure.ops import SocketOps
 else:
@@ -93,9 +95,51 @@ def converting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]
 if "multiprocessing.reduction" in sys.modules:
     sys.modules["multiprocessing.reduction"].register(socket, reduce)
 
-create_connection = converting(stdlib.create_connection)
+connect_in_turn = converting(stdlib.create_connection)
 create_server = converting(stdlib.create_server)
 fromfd = converting(stdlib.fromfd)
 socketpair = converting(stdlib.socketpair)
 if sys.platform == "win32":
     fromshare = converting(stdlib.fromshare)
+
+
+def create_connection(
+    address: tuple[str | None, Any],
+    timeout: float | None = UNSET,
+    source_address: _Address | None = None,
+    *,
+    all_errors: bool = False,
+    total_timeout: float | None = None,
+    happy_eyeballs_delay: float | None = None,
+    interleave: int | None = None,
+) -> socket:
+    """The stdlib's `create_connection`, with three keywords more. Without them it is that very function.
+
+    `total_timeout`: seconds for all addresses of the host together, where `timeout` is for each of them; then
+    TimeoutError. Name resolution comes before: it can't be interrupted, and its time is not counted.
+
+    `happy_eyeballs_delay`: seconds after which, while an address does not answer, the next is tried beside it, as in
+    RFC 8305, which recommends 0.25. The first to connect wins, the others are closed.
+
+    `interleave`: 0 tries the addresses in getaddrinfo's order, n lets families take turns after n - 1 of the first one.
+    The default is 1 with a delay, else 0. Delay and interleave mean what they mean for asyncio's create_connection.
+
+    Raises the last error, or with `all_errors` (from Python 3.11 on) an ExceptionGroup of all in the order in which
+    they came; ValueError for what is negative. The timeout of the socket that is returned is `timeout`.
+    """
+    if total_timeout is None and happy_eyeballs_delay is None and interleave is None:
+        # Python 3.10 does not know all_errors, and says so.
+        return connect_in_turn(address, timeout, source_address, **({"all_errors": True} if all_errors else {}))
+    made = connect(
+        address,
+        timeout,
+        source_address,
+        all_errors=all_errors,
+        total_timeout=total_timeout,
+        happy_eyeballs_delay=happy_eyeballs_delay,
+        interleave=interleave,
+    )
+    return convert(made)  # type: ignore[return-value]
+
+
+create_connection.__module__ = "fastsock"

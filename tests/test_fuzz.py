@@ -12,7 +12,7 @@ import socket as stdlib
 import sys
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from tests.support.outcomes import agreed, outcome
@@ -69,6 +69,9 @@ WRONG = st.sampled_from(
 )
 
 
+LARGE = "bytes(70_000)"  # more than a quarter of a unix socket's buffer
+
+
 def mostly(*good):
     """One of the good strategies, now and then something wrong."""
     return st.integers(0, 9).flatmap(lambda die: WRONG if die == 0 else st.one_of(*good))
@@ -107,7 +110,7 @@ DATA = mostly(
     st.binary(max_size=40).map(repr),
     st.sampled_from(
         [
-            *("bytearray(b'abc')", "memoryview(b'abcdef')[1:3]", "memoryview(bytearray(8))[::2]", "bytes(70_000)"),
+            *("bytearray(b'abc')", "memoryview(b'abcdef')[1:3]", "memoryview(bytearray(8))[::2]", LARGE),
             *("array('I', [1, 2])", "memoryview(bytearray(8)).cast('I')", "memoryview(bytearray(8)).cast('B', (2, 4))"),
             *("memoryview(b'abcd')[::-1]", "released()"),
         ]
@@ -414,6 +417,9 @@ def own_directory(tmp_path_factory):
 @settings(max_examples=2400, **FUZZ)
 def test_calls(implementations, situation, timeout, call_list):
     """One to three calls on a socket in some situation: their outcomes, their buffers, and what is left afterwards."""
+    # A socket that is a quarter full is not writable for poll(2), before which the stdlib times out; it takes more.
+    sends = [arguments for name, arguments in call_list if name.startswith("send")]
+    assume(not (timeout and any(LARGE in argument for arguments in sends[:-1] for argument in arguments)))
 
     def body(socket):
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket as stdlib
+from socket import create_connection as imported_connect
 from socket import socket as imported_earlier
 
 import pytest
@@ -11,8 +12,9 @@ import pytest
 
 @pytest.fixture(autouse=True)
 def _restore(monkeypatch):
-    """Whatever a test does, the process has the stdlib's class again behind it."""
+    """Whatever a test does, the process has the stdlib's class and function again behind it."""
     monkeypatch.setattr(stdlib, "socket", imported_earlier)
+    monkeypatch.setattr(stdlib, "create_connection", imported_connect)
 
 
 def test_install_and_uninstall(fastsock):
@@ -96,6 +98,19 @@ def test_the_stdlibs_functions_make_fastsock_sockets(fastsock):
         duplicate = stack.enter_context(client.dup())
         made = (server, client, accepted, *pair, adopted, duplicate)
         assert [type(sock) for sock in made] == [fastsock.socket] * len(made)
+
+
+def test_create_connection(fastsock):
+    """The stdlib's users get the further keywords too, and lose them by uninstall()."""
+    with fastsock.installed(), stdlib.create_server(("127.0.0.1", 0)) as server:
+        assert stdlib.create_connection is fastsock.create_connection
+        with stdlib.create_connection(server.getsockname(), total_timeout=10) as client:
+            assert type(client) is fastsock.socket
+    assert stdlib.create_connection is imported_connect
+    fastsock.install()
+    assert stdlib.create_connection is fastsock.create_connection
+    fastsock.uninstall()
+    assert stdlib.create_connection is imported_connect
 
 
 def test_a_stdlib_listener_accepts_fastsock_sockets(fastsock):

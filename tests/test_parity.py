@@ -21,6 +21,8 @@ from tests.support.pairs import datagram_pair, stream_pair
 
 # The names that make sockets are fastsock's own; every other is the stdlib's.
 MAKING_SOCKETS = {"create_connection", "create_server", "fromfd", "fromshare", "socket", "socketpair"}
+# Those that have more parameters than the stdlib's; their documentation says which.
+EXTENDED = {"create_connection"}
 # Names that the stdlib's module only imported for itself.
 IMPORTED = {"IntEnum", "IntFlag", "partial"}
 PUBLIC_METHODS = [name for name in dir(stdlib.socket) if not name.startswith("_")]
@@ -380,13 +382,28 @@ def test_backends_document_the_same(implementations, name):
     assert all(docs)
 
 
-@pytest.mark.parametrize("name", sorted(name for name in MAKING_SOCKETS - {"socket"} if hasattr(stdlib, name)))
+@pytest.mark.parametrize(
+    "name", sorted(name for name in MAKING_SOCKETS - EXTENDED - {"socket"} if hasattr(stdlib, name))
+)
 def test_function_signature_and_doc(fastsock, name):
     """The functions that make sockets are called and documented as the stdlib's."""
     ours, theirs = getattr(fastsock, name), getattr(stdlib, name)
     assert ours is not theirs
     assert signature_of(ours) == signature_of(theirs)
     assert (ours.__doc__, ours.__name__) == (theirs.__doc__, theirs.__name__)
+
+
+@pytest.mark.parametrize("name", sorted(EXTENDED))
+def test_extended_function_signature(fastsock, name):
+    """A function with more parameters has all of the stdlib's, and what is more is by keyword and optional."""
+    ours, theirs = signature_of(getattr(fastsock, name)), signature_of(getattr(stdlib, name))
+    assert [parameter for parameter in ours if parameter in theirs] == theirs
+    more = [parameter for parameter in ours if parameter not in theirs]
+    assert more
+    assert {kind for _, kind, _ in more} == {inspect.Parameter.KEYWORD_ONLY}
+    assert not any(default for _, _, default in more)
+    documented = getattr(fastsock, name).__doc__
+    assert [parameter for parameter, _, _ in more if f"`{parameter}`" not in documented] == []
 
 
 def test_every_public_name(fastsock):

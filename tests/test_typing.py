@@ -48,6 +48,9 @@ accepted.sendmsg_all([b"head", bytearray(4), memoryview(b"tail")])
 accepted.recv_exactly(n=4)  # ! call-arg
 accepted.recv_exactly_into(b"constant", "4")  # ! arg-type
 accepted.sendmsg_all(b"bytes are no list of buffers")  # ! arg-type
+reveal_type(socket.create_connection(("localhost", 80), total_timeout=5))  # -> fastsock._socket.socket
+socket.create_connection(("localhost", 80), 1.0, happy_eyeballs_delay=0.25, interleave=1)
+socket.create_connection(("localhost", 80), happy_eyeballs_delay="0.25")  # ! arg-type
 try:
     accepted.recv_exactly(4)
 except socket.IncompleteReadError as error:

@@ -44,14 +44,32 @@ cdef extern from *:
     #ifdef IP_RECVERR
         {"IP_RECVERR", IP_RECVERR},
     #endif
+    #ifdef IP_RECVTOS
+        {"IP_RECVTOS", IP_RECVTOS},
+    #endif
+    #ifdef IP_TOS
+        {"IP_TOS", IP_TOS},
+    #endif
     #ifdef IPV6_MTU
         {"IPV6_MTU", IPV6_MTU},
     #endif
     #ifdef IPV6_MTU_DISCOVER
         {"IPV6_MTU_DISCOVER", IPV6_MTU_DISCOVER},
     #endif
+    #ifdef IPV6_PKTINFO
+        {"IPV6_PKTINFO", IPV6_PKTINFO},
+    #endif
     #ifdef IPV6_RECVERR
         {"IPV6_RECVERR", IPV6_RECVERR},
+    #endif
+    #ifdef IPV6_RECVPKTINFO
+        {"IPV6_RECVPKTINFO", IPV6_RECVPKTINFO},
+    #endif
+    #ifdef IPV6_RECVTCLASS
+        {"IPV6_RECVTCLASS", IPV6_RECVTCLASS},
+    #endif
+    #ifdef IPV6_TCLASS
+        {"IPV6_TCLASS", IPV6_TCLASS},
     #endif
     #ifdef MSG_WAITFORONE
         {"MSG_WAITFORONE", MSG_WAITFORONE},
