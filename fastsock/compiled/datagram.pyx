@@ -48,6 +48,7 @@ from fastsock.compiled.posix cimport (
     CMSG_NXTHDR,
     CMSG_SPACE,
     IPPROTO_UDP,
+    IPPROTO_UDPLITE,
     MSG_DONTWAIT,
     MSG_PEEK,
     MSG_TRUNC,
@@ -94,8 +95,8 @@ cdef struct Segments:
 
 cdef int MOST_SEGMENTS = pure.MOST_SEGMENTS
 cdef int LARGEST = pure.LARGEST
-cdef set CUTTING = set(pure.CUTTING)
 cdef set REFUSALS = set(pure.REFUSALS)
+cdef bint any_refused = False  # whether some socket is in pure.refused
 cdef int cuts = -1  # whether the kernel knows UDP_SEGMENT: -1 before the first try
 
 # The calls that the twin makes of a socket: a class that has its own ones of these must be asked.
@@ -308,6 +309,7 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
 
 cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) except -1:
     """Send as many segments as go by one call; how many bytes went."""
+    global any_refused
     cdef Call *call = &segments.call
     cdef msghdr *message = &segments.message
     cdef Py_ssize_t went
@@ -330,6 +332,7 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
             raise
     went = send_cut(self, segments, address)  # raises if the call itself was wrong
     pure.note_refusal(self, segments.segment_size)
+    any_refused = True
     return went
 
 
@@ -354,20 +357,25 @@ cdef inline bint can_cut(DatagramOps self, Py_ssize_t segment_size) except -1:
     global cuts
     if not UDP_SEGMENT or self.sock_family != AF_INET and self.sock_family != AF_INET6:
         return False
-    if self.sock_type != SOCK_DGRAM or self.sock_proto not in CUTTING:
+    if self.sock_type != SOCK_DGRAM or not is_cut_by_kernels(self.sock_proto):
         return False
-    if pure.refused and segment_size >= pure.refused.get(self, LARGEST + 1):
+    if any_refused and segment_size >= pure.refused.get(self, LARGEST + 1):
         return False
     if cuts < 0:
         cuts = pure.has_option(self, UDP_SEGMENT)
     return cuts
 
 
+cdef inline bint is_cut_by_kernels(int protocol) noexcept:
+    """pure.CUTTING: the other protocols of SOCK_DGRAM sockets would send one datagram, uncut."""
+    return protocol == 0 or protocol == IPPROTO_UDP or protocol == IPPROTO_UDPLITE
+
+
 cdef inline void put_segment_size(msghdr *message, Control *control, unsigned short segment_size) noexcept:
     cdef cmsghdr *header
-    memset(control, 0, sizeof(control[0]))
     message.msg_control = control
     message.msg_controllen = CMSG_SPACE(sizeof(segment_size))
+    memset(control, 0, message.msg_controllen)
     header = CMSG_FIRSTHDR(message)
     header.cmsg_level = IPPROTO_UDP
     header.cmsg_type = UDP_SEGMENT

@@ -92,6 +92,12 @@ cdef extern from *:
     #define FASTSOCK_UDP_GRO 0
     #endif
 
+    #ifdef IPPROTO_UDPLITE
+    #define FASTSOCK_UDPLITE IPPROTO_UDPLITE
+    #else
+    #define FASTSOCK_UDPLITE IPPROTO_UDP
+    #endif
+
     #if FASTSOCK_ACCEPT4
     #define fastsock_accept4 accept4
     #else
@@ -187,6 +193,7 @@ cdef extern from *:
     int AF_INET, AF_INET6, AF_UNIX
     int SOCK_DGRAM, SOCK_STREAM, SOMAXCONN
     int IPPROTO_UDP
+    int IPPROTO_UDPLITE "FASTSOCK_UDPLITE"
     int SOL_SOCKET, SO_ERROR
     int MSG_PEEK, MSG_TRUNC, MSG_WAITALL
     int MSG_DONTWAIT "FASTSOCK_DONTWAIT"
