@@ -2,7 +2,7 @@
  *
  *   limit OPERATION LINK SIZE MODE
  *
- * LINK is unix, tcp or udp; SIZE is in bytes; MODE is blocking, or anything else for non-blocking fds, which a socket
+ * LINK is unix, tcp, udp or "udp with GRO"; SIZE is in bytes; MODE is blocking, or anything else for non-blocking fds, which a socket
  * with a timeout has too. For each line "N" on stdin it does the operation N times and answers with the seconds;
  * again, if another process got the CPU meanwhile.
  */
@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +21,13 @@
 #include <unistd.h>
 
 enum { TRIES = 8, LARGEST = 256 * 1024, BATCH = 64, SEND_BUFFER = 1024 * 1024 };
+/* As in cases/batches.py. */
+enum { DATAGRAMS = 32, RECEIVE_BUFFER = 4 * 1024 * 1024, COST = 4 * 1024, MOST_ROUNDS = 16 };
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#define UDP_GRO 104
+#endif
 
 static char outgoing[LARGEST], incoming[LARGEST];
 static int a, b, listener;
@@ -85,6 +93,10 @@ static void make_pair(const char *link, const char *mode)
         b = socket(AF_INET, SOCK_DGRAM, 0);
         bind_and_ask(a, &unused);
         bind_and_ask(b, &target);
+        bytes = RECEIVE_BUFFER;
+        setsockopt(b, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
+        if (strcmp(link, "udp") != 0)
+            check(setsockopt(b, IPPROTO_UDP, UDP_GRO, &one, sizeof one) == 0, "UDP_GRO");
     }
     if (strcmp(mode, "blocking") != 0) {
         check(fcntl(a, F_SETFL, O_NONBLOCK) == 0, "fcntl");
@@ -229,6 +241,134 @@ static double time_bind(long n)
     return seconds;
 }
 
+static void send_datagrams(void)
+{
+    for (int i = 0; i < DATAGRAMS; i++)
+        check(sendto(a, outgoing, size, 0, (struct sockaddr *)&target, sizeof target) == (ssize_t)size, "sendto");
+}
+
+static void receive_datagrams(void)
+{
+    receive_all(DATAGRAMS * size, LARGEST);
+}
+
+static void send_batch(void)
+{
+    struct mmsghdr messages[DATAGRAMS];
+    struct iovec parts[DATAGRAMS];
+    memset(messages, 0, sizeof messages);
+    for (int i = 0; i < DATAGRAMS; i++) {
+        parts[i].iov_base = outgoing;
+        parts[i].iov_len = size;
+        messages[i].msg_hdr.msg_name = &target;
+        messages[i].msg_hdr.msg_namelen = sizeof target;
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    check(sendmmsg(a, messages, DATAGRAMS, 0) == DATAGRAMS, "sendmmsg");
+}
+
+static void receive_batch(void)
+{
+    struct mmsghdr messages[DATAGRAMS];
+    struct iovec parts[DATAGRAMS];
+    struct sockaddr_in addresses[DATAGRAMS];
+    memset(messages, 0, sizeof messages);
+    for (int i = 0; i < DATAGRAMS; i++) {
+        parts[i].iov_base = incoming + i * 2048;
+        parts[i].iov_len = 2048;
+        messages[i].msg_hdr.msg_name = &addresses[i];
+        messages[i].msg_hdr.msg_namelen = sizeof addresses[i];
+        messages[i].msg_hdr.msg_iov = &parts[i];
+        messages[i].msg_hdr.msg_iovlen = 1;
+    }
+    check(recvmmsg(b, messages, DATAGRAMS, MSG_WAITFORONE, NULL) == DATAGRAMS, "recvmmsg");
+}
+
+union control {
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(sizeof(int))];
+};
+
+static void send_segments(void)
+{
+    union control control;
+    struct iovec part = {outgoing, DATAGRAMS * size};
+    struct msghdr message = {
+        .msg_name = &target, .msg_namelen = sizeof target, .msg_iov = &part, .msg_iovlen = 1,
+        .msg_control = &control, .msg_controllen = CMSG_SPACE(sizeof(unsigned short)),
+    };
+    struct cmsghdr *header;
+    unsigned short segment_size = size;
+    memset(&control, 0, sizeof control);
+    header = CMSG_FIRSTHDR(&message);
+    header->cmsg_level = IPPROTO_UDP;
+    header->cmsg_type = UDP_SEGMENT;
+    header->cmsg_len = CMSG_LEN(sizeof segment_size);
+    memcpy(CMSG_DATA(header), &segment_size, sizeof segment_size);
+    check(sendmsg(a, &message, 0) == (ssize_t)(DATAGRAMS * size), "sendmsg");
+}
+
+static void receive_segments(void)
+{
+    union control control;
+    struct sockaddr_in address;
+    struct iovec part = {incoming, LARGEST};
+    struct msghdr message = {
+        .msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &part, .msg_iovlen = 1,
+        .msg_control = &control, .msg_controllen = sizeof control,
+    };
+    check(recvmsg(b, &message, 0) == (ssize_t)(DATAGRAMS * size), "recvmsg");
+    check(message.msg_controllen > 0, "UDP_GRO");
+}
+
+static void nothing(void)
+{
+}
+
+/* The operation alone, between what fills the receive buffer and what empties it. */
+static double time_rounds(void (*before)(void), void (*operation)(void), void (*after)(void), long n)
+{
+    double seconds = 0, start;
+    int room = 0;
+    socklen_t length = sizeof room;
+    getsockopt(b, SOL_SOCKET, SO_RCVBUF, &room, &length);
+    room /= DATAGRAMS * COST;
+    room = room < 1 ? 1 : room > MOST_ROUNDS ? MOST_ROUNDS : room;
+    for (; n > 0; n -= room) {
+        int count = n < room ? (int)n : room;
+        for (int i = 0; i < count; i++)
+            before();
+        start = now();
+        for (int i = 0; i < count; i++)
+            operation();
+        seconds += now() - start;
+        for (int i = 0; i < count; i++)
+            after();
+    }
+    return seconds;
+}
+
+static double time_sendmmsg(long n)
+{
+    return time_rounds(nothing, send_batch, receive_datagrams, n);
+}
+
+static double time_recvmmsg(long n)
+{
+    return time_rounds(send_datagrams, receive_batch, nothing, n);
+}
+
+static double time_send_segments(long n)
+{
+    return time_rounds(nothing, send_segments, receive_datagrams, n);
+}
+
+static double time_recv_segments(long n)
+{
+    return time_rounds(send_segments, receive_segments, nothing, n);
+}
+
 static double time_loop(void (*operation)(void), long n)
 {
     double start = now();
@@ -244,12 +384,12 @@ static long preemptions(void)
     return usage.ru_nivcsw;
 }
 
-static double time_operation(void (*operation)(void), long n)
+static double time_operation(void (*operation)(void), double (*timing)(long), long n)
 {
     double seconds = 0;
     for (int tries = 0; tries < TRIES; tries++) {
         long disturbances = preemptions();
-        seconds = operation ? time_loop(operation, n) : time_bind(n);
+        seconds = timing ? timing(n) : time_loop(operation, n);
         if (operation == ping_pong || preemptions() == disturbances)
             break;
     }
@@ -259,19 +399,24 @@ static double time_operation(void (*operation)(void), long n)
 static const struct {
     const char *name;
     void (*operation)(void);
+    double (*timing)(long); /* for those that time a part only */
 } operations[] = {
-    {"send_recv", send_recv},
-    {"recv_large", recv_large},
-    {"recv_filled", recv_filled},
-    {"sendmsg_recvmsg", sendmsg_recvmsg},
-    {"sendto_recvfrom", sendto_recvfrom},
-    {"getsockname", ask_sockname},
-    {"getpeername", ask_peername},
-    {"socket_close", socket_close},
-    {"listen", listen_again},
-    {"connect_accept_close", connect_accept_close},
-    {"ping_pong", ping_pong},
-    {"bind", NULL},
+    {"send_recv", send_recv, NULL},
+    {"recv_large", recv_large, NULL},
+    {"recv_filled", recv_filled, NULL},
+    {"sendmsg_recvmsg", sendmsg_recvmsg, NULL},
+    {"sendto_recvfrom", sendto_recvfrom, NULL},
+    {"getsockname", ask_sockname, NULL},
+    {"getpeername", ask_peername, NULL},
+    {"socket_close", socket_close, NULL},
+    {"listen", listen_again, NULL},
+    {"connect_accept_close", connect_accept_close, NULL},
+    {"ping_pong", ping_pong, NULL},
+    {"bind", NULL, time_bind},
+    {"sendmmsg", NULL, time_sendmmsg},
+    {"recvmmsg", NULL, time_recvmmsg},
+    {"send_segments", NULL, time_send_segments},
+    {"recv_segments", NULL, time_recv_segments},
 };
 
 int main(int argc, char **argv)
@@ -302,7 +447,7 @@ int main(int argc, char **argv)
         close(b);
     }
     while (scanf("%ld", &n) == 1) {
-        printf("%.9f\n", time_operation(operations[which].operation, n));
+        printf("%.9f\n", time_operation(operations[which].operation, operations[which].timing, n));
         fflush(stdout);
     }
     return 0;

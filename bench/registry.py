@@ -76,7 +76,7 @@ def readable(value: Value) -> str:
     """A size in bytes with its unit; all else as it is."""
     if not isinstance(value, int):
         return value
-    return f"{value // 1024}KiB" if value >= 1024 else f"{value}B"
+    return f"{value // 1024}KiB" if value and value % 1024 == 0 else f"{value}B"
 
 
 def check(arrived: object, expected: object) -> None:

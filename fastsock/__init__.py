@@ -21,6 +21,7 @@ from fastsock._socket import fromfd as fromfd
 from fastsock._socket import socket as socket
 from fastsock._socket import socketpair as socketpair
 from fastsock._version import __version__ as __version__
+from fastsock.pure.datagram import segments
 
 globals().update(_constants.CONSTANTS)
 if sys.platform == "win32":
@@ -40,5 +41,6 @@ __all__ = [
     "SocketIO",
     "install",
     "installed",
+    "segments",
     "uninstall",
 ]

@@ -16,6 +16,7 @@ from fastsock._socket import fromfd as fromfd
 from fastsock._socket import socket as socket
 from fastsock._socket import socketpair as socketpair
 from fastsock._version import __version__ as __version__
+from fastsock.pure.datagram import segments as segments
 
 # isort: split
 from socket import *  # type: ignore[assignment]

@@ -10,7 +10,7 @@ import socket as stdlib
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
-from fastsock._backend import ops
+from fastsock._backend import datagram, ops
 from fastsock._connect import UNSET, connect
 from fastsock._sendfile import send_by_sendfile
 
@@ -18,15 +18,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from socket import _Address
 
+    from fastsock.pure.datagram import DatagramOps
     from fastsock.pure.ops import SocketOps
 else:
+    DatagramOps = datagram.DatagramOps
     SocketOps = ops.SocketOps
 
 Parameters = ParamSpec("Parameters")
 stdlib_socket = stdlib.socket
 
 
-class socket(SocketOps, stdlib_socket):
+class socket(SocketOps, DatagramOps, stdlib_socket):
     __doc__ = stdlib_socket.__doc__
     __module__ = "fastsock"
     __slots__ = ()

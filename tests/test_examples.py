@@ -1,11 +1,15 @@
-"""The examples: fastsock's hello programs talk to the same programs written in C, either way round."""
+"""The examples: fastsock's hello programs talk to the same programs written in C, either way round; the UDP programs
+to each other, and to the stdlib.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import select
 import shutil
+import signal
 import socket as stdlib
 import subprocess
 import sys
@@ -18,6 +22,8 @@ from tests.support.interpreter import TIMEOUT, environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 C_SOURCES = Path(__file__).parent / "c"
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="UDP_SEGMENT and UDP_GRO are Linux's")
 
 GREETING = b"Hello World!"
 BUFFER_SIZE = 256
@@ -40,7 +46,7 @@ def c_programs(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def start(fastsock, request) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
-    """Start hello_server or hello_client in a language, with its arguments; it is ended with the test."""
+    """Start an example in a language, with its arguments; it is ended with the test."""
     with contextlib.ExitStack() as processes:
 
         def start(language: str, name: str, *arguments: str) -> subprocess.Popen[bytes]:
@@ -133,3 +139,55 @@ def test_client_fails_when_the_stream_ends_early(start, client):
     out, error, status = serve(start, client, [GREETING])
     assert (out, status) == (b"", 1)
     assert b"the stream ended " in error
+
+
+WAYS = ["singly", "batches", pytest.param("segments", marks=linux)]
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, int]:
+    """How a server ends at Ctrl-C."""
+    process.send_signal(signal.SIGINT)
+    return finish(process)
+
+
+@pytest.fixture(
+    params=["udp_echo singly", "udp_echo batches", pytest.param("udp_echo segments", marks=linux), "udp_asyncio"]
+)
+def echo_server(start, request) -> subprocess.Popen[bytes]:
+    """Each of the UDP echo servers."""
+    name, _, how = request.param.partition(" ")
+    arguments = ["serve", "--how", how] if how else []
+    return start("python", name, *arguments, "--port", "0")
+
+
+def test_udp_echo_servers(echo_server):
+    """Every datagram comes back as it was to who sent it: any size, several senders, many at a time."""
+    port = int(port_of(echo_server))
+    with contextlib.ExitStack() as stack:
+        clients = [stack.enter_context(stdlib.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM)) for _ in range(3)]
+        for client in clients:
+            client.connect(("127.0.0.1", port))
+            client.settimeout(TIMEOUT)
+        for size in (0, 1, 1200, 4000):
+            for number, client in enumerate(clients):
+                for count in range(4):
+                    client.send(bytes([number, count])[:size].ljust(size, b"."))
+            for number, client in enumerate(clients):
+                echoes = sorted(client.recv(65_535) for _ in range(4))
+                assert echoes == sorted(bytes([number, count])[:size].ljust(size, b".") for count in range(4))
+    assert interrupt(echo_server) == (b"", b"", 0)
+
+
+@pytest.mark.parametrize("how", WAYS)
+def test_udp_load(start, how):
+    """The client counts what comes back from a server that works another way."""
+    server = start("python", "udp_echo", "serve", "--port", "0")
+    arguments = ["--how", how, "--port", port_of(server), "--seconds", "0.2", "--size", "600", "--window", "16"]
+    out, error, status = finish(start("python", "udp_echo", "load", *arguments))
+    assert (error, status) == (b"", 0)
+    match = re.search(rf"^{how}: ([\d,]+) datagrams/s, (\d+) echoed, (\d+) lost$", out.decode(), re.MULTILINE)
+    assert match, out
+    echoed, lost = int(match[2]), int(match[3])
+    assert echoed >= 16
+    assert (echoed + lost) % 16 == 0
+    assert interrupt(server)[1:] == (b"", 0)

@@ -149,9 +149,79 @@ def good_transfers(socket):
             outcome(b.recv, 4, socket.MSG_TRUNC)  # CPython 3.15 refuses it
 
 
+def failed_batches(socket):
+    """Batches and segments with wrong arguments, of too much, for nobody, and with nothing to receive."""
+    data, many = bytearray(4), [bytearray(4) for _ in range(40)]
+    with socket.socket(type=socket.SOCK_DGRAM) as sock, memoryview(bytearray(8))[::2] as gaps:
+        sock.setblocking(False)
+        for wrong in (NO_BUFFER, "text", gaps, (data, NO_ADDRESS), (data, NO_INT), (data,), (data, ("127.0.0.1", -1))):
+            outcome(sock.sendmmsg, [data, wrong])
+            outcome(sock.sendmmsg, [*many, wrong])
+        for address in (NO_ADDRESS, NO_INT, None, ("127.0.0.1", 0), ("\ud800", 1)):
+            outcome(sock.send_segments, data, 2, address)
+            outcome(sock.sendmmsg, [(data, address)] * 3)
+        for segment_size in (NO_INT, 0, 2**70):
+            outcome(sock.send_segments, data, segment_size)
+        for buffer in (NO_BUFFER, b"read-only", gaps):
+            outcome(sock.recvmmsg_into, [data, buffer])
+            outcome(sock.recvmmsg_into, [*many, buffer])
+            outcome(sock.recv_segments_into, buffer)
+        for arguments in ((NO_INT, 4), (4, NO_INT), (0, 4), (4, -1), (4, 2**62), (4, 4, NO_INT), (4, 4)):
+            outcome(sock.recvmmsg, *arguments)
+        outcome(sock.recv_segments, 4)
+        outcome(sock.recvmmsg_into, many)
+        outcome(sock.sendmmsg, NO_INT)
+        outcome(sock.recvmmsg_into, NO_INT)
+    with datagram_pair(socket, "unix", 1e-9) as (a, b):
+        fill(a)
+        outcome(a.sendmmsg, many)
+        outcome(a.send_segments, bytes(100), 1)
+        b.close()
+        outcome(a.sendmmsg, many)
+        outcome(a.recvmmsg, 4, 4)
+    with stream_pair(socket) as (a, _):
+        outcome(a.sendmmsg, many)
+        outcome(a.recvmmsg, 4, 4)
+
+
+def good_batches(socket):
+    """Batches and segments that arrive: few and many, of several senders, joined, cut by the kernel and not."""
+    many = [bytearray(4) for _ in range(40)]
+    with datagram_pair(socket) as (a, b):
+        source = b.getsockname()
+        for messages in (many, many[:3], [(data, source) for data in many], [(b"x", ("localhost", source[1]))]):
+            for receive in (lambda: b.recvmmsg(64, 2048), lambda: b.recvmmsg_into(many)):
+                a.sendmmsg(messages)
+                receive()
+                outcome(b.recvmmsg, 64, 100, socket.MSG_DONTWAIT)
+        a.send(b"x")
+        b.recvmmsg(1, 5_000_000)
+        for option in (0, 1):
+            if sys.platform == "linux":
+                b.setsockopt(socket.IPPROTO_UDP, socket.UDP_GRO, option)
+            for size in (0, 100, 1000):
+                a.send_segments(bytearray(size), 20)
+                outcome(b.recv_segments, 10)
+                outcome(b.recv_segments_into, bytearray(65_535), socket.MSG_DONTWAIT)
+                outcome(b.recvmmsg, 64, 100, socket.MSG_DONTWAIT)
+    with datagram_pair(socket) as (a, b):
+        a.setsockopt(socket.SOL_SOCKET, 11, 1)  # SO_NO_CHECK, with which the kernel does not cut
+        for _ in range(2):
+            a.send_segments(bytearray(100), 20)
+            b.recvmmsg(5, 20)
+
+
 CASES = {
     case.__name__: case
-    for case in (bad_arguments, failed_transfers, failed_exact_transfers, connections, good_transfers)
+    for case in (
+        bad_arguments,
+        failed_transfers,
+        failed_exact_transfers,
+        failed_batches,
+        connections,
+        good_transfers,
+        good_batches,
+    )
 }
 
 
@@ -212,6 +282,18 @@ EXACT_CALLS = {
 }
 
 
+BATCH_CALLS = {
+    "sendmmsg": lambda sock, buffer: sock.sendmmsg([buffer] * 40),
+    "sendmmsg to an address": lambda sock, buffer: sock.sendmmsg([(buffer, "nobody")] * 3),
+    "sendmmsg of a wrong message": lambda sock, buffer: sock.sendmmsg([*[buffer] * 40, None]),
+    "recvmmsg_into": lambda sock, buffer: sock.recvmmsg_into([buffer]),
+    "recvmmsg_into a wrong buffer": lambda sock, buffer: sock.recvmmsg_into([buffer, b"read-only"]),
+    "send_segments": lambda sock, buffer: sock.send_segments(buffer, 1),
+    "send_segments to a wrong address": lambda sock, buffer: sock.send_segments(buffer, 1, 5),
+    "recv_segments_into": lambda sock, buffer: sock.recv_segments_into(buffer),
+}
+
+
 def is_unlocked(buffer):
     """Whether nobody holds the buffer: a bytearray that is held can't be resized."""
     try:
@@ -233,6 +315,23 @@ def test_buffers_are_given_back(socket, call, timeout):
 def test_exact_calls_give_buffers_back(fastsock, call, timeout):
     """So it can after the calls that the stdlib lacks."""
     check_buffer(fastsock, EXACT_CALLS[call], timeout)
+
+
+@pytest.mark.parametrize("call", BATCH_CALLS)
+@pytest.mark.parametrize("timeout", [0.0, 1e-9])
+def test_batches_give_buffers_back(fastsock, call, timeout):
+    """So it can after batches: those that went, found no room or nothing, had no peer, or a closed socket."""
+    buffer = bytearray(100)
+    with datagram_pair(fastsock, "unix", timeout) as (a, b):
+        b.send(bytes(70))
+        for _ in range(30):
+            outcome(BATCH_CALLS[call], a, buffer)
+            assert is_unlocked(buffer)
+        b.close()
+        outcome(BATCH_CALLS[call], a, buffer)
+        assert is_unlocked(buffer)
+    outcome(BATCH_CALLS[call], a, buffer)
+    assert is_unlocked(buffer)
 
 
 def check_buffer(socket, call, timeout):

@@ -374,7 +374,11 @@ def test_method_signature_and_doc(fastsock, name):
         assert ours.__name__ == theirs.__name__
 
 
-@pytest.mark.parametrize("name", ["recv_exactly", "recv_exactly_into", "sendmsg_all"])
+BEYOND = ("recv_exactly", "recv_exactly_into", "sendmsg_all")
+BEYOND += ("sendmmsg", "recvmmsg", "recvmmsg_into", "send_segments", "recv_segments", "recv_segments_into")
+
+
+@pytest.mark.parametrize("name", BEYOND)
 def test_backends_document_the_same(implementations, name):
     """Both backends give the methods that the stdlib lacks one docstring."""
     docs = {getattr(m.socket, name).__doc__ for key, m in implementations.items() if key != "stdlib"}

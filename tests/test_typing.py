@@ -51,6 +51,15 @@ accepted.sendmsg_all(b"bytes are no list of buffers")  # ! arg-type
 reveal_type(socket.create_connection(("localhost", 80), total_timeout=5))  # -> fastsock._socket.socket
 socket.create_connection(("localhost", 80), 1.0, happy_eyeballs_delay=0.25, interleave=1)
 socket.create_connection(("localhost", 80), happy_eyeballs_delay="0.25")  # ! arg-type
+reveal_type(udp.sendmmsg([b"data", (bytearray(4), ("127.0.0.1", 9))]))  # -> int
+reveal_type(udp.recvmmsg(64, 2048))  # -> list[tuple[bytes, int, Any]]
+reveal_type(udp.recvmmsg_into([bytearray(4)], flags=0))  # -> list[tuple[int, int, Any]]
+reveal_type(udp.send_segments(b"data", 2, ("127.0.0.1", 9)))  # -> int
+reveal_type(udp.recv_segments(65_535))  # -> tuple[bytes, int, Any]
+reveal_type(udp.recv_segments_into(bytearray(4)))  # -> tuple[int, int, Any]
+reveal_type(socket.segments(b"data", 2))  # -> list[memoryview[int]]
+udp.sendmmsg(["text"])  # ! list-item
+udp.recvmmsg_into([b"read-only", "text"])  # ! list-item
 try:
     accepted.recv_exactly(4)
 except socket.IncompleteReadError as error:

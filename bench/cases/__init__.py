@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
-from cases import datagrams, event_loops, exact, files, objects, processes, streams, threads
+from cases import batches, datagrams, event_loops, exact, files, objects, processes, streams, threads
 from registry import Case, cases
 
-TOPICS = (streams, datagrams, exact, objects, files, threads, processes, event_loops)
+TOPICS = (streams, datagrams, batches, exact, objects, files, threads, processes, event_loops)
 
 # The representative ones, which are measured unless others are asked for.
 SHORT = (
@@ -30,6 +30,11 @@ SHORT = (
     "sendto+recvfrom/udp/64B/blocking",
     "sendto+recvfrom/udp/64B/timeout",
     "sendto+recvfrom_into/udp/64B/blocking",
+    "sendmmsg/udp/1200B/blocking",
+    "recvmmsg/udp/1200B/blocking",
+    "recvmmsg(64, 2048) of one/udp/1200B/blocking",
+    "send_segments/udp with GRO/1200B/blocking",
+    "recv_segments/udp with GRO/1200B/blocking",
     "recv_exactly/unix/64B/blocking",
     "family",
     "type",

@@ -18,7 +18,6 @@ from cpython.buffer cimport PyBuffer_Release
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_XDECREF
 from libc.string cimport memset
 
 from fastsock._errors import IncompleteReadError
@@ -40,6 +39,7 @@ from fastsock.compiled.call cimport (
     attempt_sendto,
     begin,
     begin_message,
+    flags_told,
 )
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.posix cimport (
@@ -65,23 +65,19 @@ from fastsock.compiled.posix cimport (
     msghdr,
     socklen_t,
 )
-from fastsock.compiled.scratch cimport SCRATCH_SIZE, expects_much, give_scratch, note_fill, take_scratch
+from fastsock.compiled.receive cimport receive
 from fastsock.compiled.vector cimport Vector, advance_vector, release_vector, take_vector
 from fastsock.compiled.wait cimport check_progress, perform, wait_and_perform
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
     int PySys_Audit(const char *event, const char *format, ...) except -1
-    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *source, Py_ssize_t size) except NULL
-    char *bytes_data "PyBytes_AS_STRING"(PyObject *data) noexcept
-    int _PyBytes_Resize(PyObject **data, Py_ssize_t size) except -1
     ctypedef struct TypeObject "PyTypeObject":
         object (*tp_new)(TypeObject *cls, PyObject *args, PyObject *kwargs)
 
 
 cdef enum:
     NS_PER_SECOND = 1_000_000_000
-    STACK_SIZE = 8 * 1024  # bytes received before they become an object; more goes through scratch.pxd
 
 # Flags under which the same bytes come again, or none do: no total can be counted with them.
 cdef int UNCOUNTABLE = MSG_PEEK | MSG_TRUNC
@@ -101,7 +97,9 @@ template.close()
 def set_accepted_class(cls):
     """Set the class of the sockets that `accept` makes."""
     global accepted_class, own_recv_into, own_sendmsg
-    own_methods(cls, SocketOps)
+    for mixin in cls.__bases__:
+        if mixin is not stdlib_socket:
+            own_methods(cls, mixin)
     accepted_class = cls
     own_recv_into = cls.recv_into
     own_sendmsg = cls.sendmsg
@@ -583,11 +581,6 @@ cdef inline SocketOps adopt(int fd, SocketOps listener):
 # Calls
 
 
-cdef inline int flags_told(const msghdr *message, int asked) noexcept:
-    """recvmsg's msg_flags, where BSD begins with those that were passed: without the one that we added."""
-    return message.msg_flags & ~(MSG_DONTWAIT & ~asked)
-
-
 cdef inline ssize_t send_as_blocking(Attempt attempt, Call *call) except -1:
     """One send. On a blocking socket the kernel takes all of it or waits, so what a first try took in part is ended."""
     cdef ssize_t sent = perform(attempt, call)
@@ -598,59 +591,6 @@ cdef inline ssize_t send_as_blocking(Attempt attempt, Call *call) except -1:
     with nogil:
         more = attempt(call, 0)
     return sent + max(more, 0)  # an error after the first part shows at the next call, as the kernel does it
-
-
-cdef object receive(Attempt attempt, Call *call):
-    """Receive up to `call.size` bytes as a new bytes object."""
-    cdef char stack[STACK_SIZE]
-    cdef char *block
-    cdef ssize_t received
-    if call.flags & MSG_TRUNC:
-        return receive_truncating(attempt, call)
-    if call.size <= STACK_SIZE:
-        call.data = stack
-        received = perform(attempt, call)
-        return PyBytes_FromStringAndSize(stack, received)
-    if call.size > SCRATCH_SIZE or expects_much(call.fd):
-        return receive_in_place(attempt, call)
-    block = take_scratch()
-    try:
-        call.data = block
-        received = perform(attempt, call)
-        note_fill(call.fd, call.size, received)
-        return PyBytes_FromStringAndSize(block, received)
-    finally:
-        give_scratch(block)
-
-
-cdef object receive_in_place(Attempt attempt, Call *call):
-    """Receive into an object of the full size."""
-    cdef PyObject *data = new_bytes(NULL, call.size)
-    cdef ssize_t received
-    try:
-        call.data = bytes_data(data)
-        received = perform(attempt, call)
-        note_fill(call.fd, call.size, received)
-        if received < <ssize_t>call.size:
-            _PyBytes_Resize(&data, received)
-        return <object>data
-    finally:
-        Py_XDECREF(data)
-
-
-cdef object receive_truncating(Attempt attempt, Call *call):
-    """Under MSG_TRUNC the result says how long the data were, which may be more than came (recv(2), udp(7), tcp(7)).
-
-    What did not come is NULs here, where the stdlib shows what was in the memory before.
-    """
-    cdef bytes data = PyBytes_FromStringAndSize(NULL, call.size)
-    cdef ssize_t received
-    call.data = PyBytes_AS_STRING(data)
-    memset(call.data, 0, call.size)
-    received = perform(attempt, call)
-    if call.message != NULL:
-        received = min(received, <ssize_t>call.size)  # recvmsg never gives more than was asked for
-    return data[:received].ljust(received, b"\0")
 
 
 cdef Py_ssize_t receive_all(Call *call) except -1:

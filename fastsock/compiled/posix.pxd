@@ -7,6 +7,7 @@ cdef extern from *:
     #include <fcntl.h>
     #include <limits.h>
     #include <netinet/in.h>
+    #include <netinet/udp.h>
     #include <poll.h>
     #include <stddef.h>
     #include <string.h>
@@ -65,6 +66,36 @@ cdef extern from *:
     #define FASTSOCK_IOV_MAX IOV_MAX
     #else
     #define FASTSOCK_IOV_MAX 16  /* _XOPEN_IOV_MAX, the least that POSIX allows */
+    #endif
+
+    /* Who has sendmmsg() and recvmmsg() has this flag of the latter: Linux and the BSDs, not macOS. */
+    #ifdef MSG_WAITFORONE
+    #define FASTSOCK_MMSG 1
+    #define FASTSOCK_WAITFORONE MSG_WAITFORONE
+    #define fastsock_mmsghdr mmsghdr
+    #define fastsock_sendmmsg sendmmsg
+    #define fastsock_recvmmsg(fd, messages, count, flags) recvmmsg(fd, messages, count, flags, NULL)
+    #else
+    #define FASTSOCK_MMSG 0
+    #define FASTSOCK_WAITFORONE 0
+    struct fastsock_mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
+    #define fastsock_sendmmsg(fd, messages, count, flags) (errno = ENOSYS, -1)
+    #define fastsock_recvmmsg(fd, messages, count, flags) (errno = ENOSYS, -1)
+    #endif
+
+    /* udp(7). Headers older than the kernel lack them; the numbers are its ABI. */
+    #ifdef __linux__
+    #define FASTSOCK_UDP_SEGMENT 103
+    #define FASTSOCK_UDP_GRO 104
+    #else
+    #define FASTSOCK_UDP_SEGMENT 0
+    #define FASTSOCK_UDP_GRO 0
+    #endif
+
+    #ifdef IPPROTO_UDPLITE
+    #define FASTSOCK_UDPLITE IPPROTO_UDPLITE
+    #else
+    #define FASTSOCK_UDPLITE IPPROTO_UDP
     #endif
 
     #if FASTSOCK_ACCEPT4
@@ -141,6 +172,15 @@ cdef extern from *:
         size_t msg_controllen
         int msg_flags
 
+    struct mmsghdr "fastsock_mmsghdr":
+        msghdr msg_hdr
+        unsigned int msg_len
+
+    struct cmsghdr:
+        size_t cmsg_len
+        int cmsg_level
+        int cmsg_type
+
     struct pollfd:
         int fd
         short events
@@ -151,11 +191,17 @@ cdef extern from *:
         long tv_nsec
 
     int AF_INET, AF_INET6, AF_UNIX
-    int SOCK_STREAM, SOMAXCONN
+    int SOCK_DGRAM, SOCK_STREAM, SOMAXCONN
+    int IPPROTO_UDP
+    int IPPROTO_UDPLITE "FASTSOCK_UDPLITE"
     int SOL_SOCKET, SO_ERROR
     int MSG_PEEK, MSG_TRUNC, MSG_WAITALL
     int MSG_DONTWAIT "FASTSOCK_DONTWAIT"
     int MSG_FASTOPEN "FASTSOCK_FASTOPEN"
+    int MSG_WAITFORONE "FASTSOCK_WAITFORONE"
+    int HAVE_MMSG "FASTSOCK_MMSG"
+    int UDP_SEGMENT "FASTSOCK_UDP_SEGMENT"
+    int UDP_GRO "FASTSOCK_UDP_GRO"
     int SEND_HEEDS_DONTWAIT "FASTSOCK_SEND_HEEDS_DONTWAIT"
     int SOCK_CLOEXEC "FASTSOCK_SOCK_CLOEXEC"
     int SOCK_NONBLOCK "FASTSOCK_SOCK_NONBLOCK"
@@ -165,7 +211,7 @@ cdef extern from *:
     int INT_MAX
     short POLLIN, POLLOUT, POLLERR
     int CLOCK_MONOTONIC
-    int EAGAIN, EWOULDBLOCK, ECONNRESET, EINPROGRESS, EINTR, EISCONN
+    int EAGAIN, EWOULDBLOCK, ECONNRESET, EINPROGRESS, EINTR, EISCONN, EMSGSIZE, ENOSYS
 
     int errno
     size_t SUN_PATH_OFFSET "offsetof(struct sockaddr_un, sun_path)"
@@ -189,6 +235,13 @@ cdef extern from *:
         int fd, const void *buffer, size_t size, int flags, const sockaddr *address, socklen_t address_size
     ) nogil
     ssize_t sendmsg(int fd, const msghdr *message, int flags) nogil
+    int sendmmsg "fastsock_sendmmsg"(int fd, mmsghdr *messages, unsigned int count, int flags) nogil
+    int recvmmsg "fastsock_recvmmsg"(int fd, mmsghdr *messages, unsigned int count, int flags) nogil
+    cmsghdr *CMSG_FIRSTHDR(msghdr *message) nogil
+    cmsghdr *CMSG_NXTHDR(msghdr *message, cmsghdr *control) nogil
+    unsigned char *CMSG_DATA(cmsghdr *control) nogil
+    size_t CMSG_LEN(size_t size) nogil
+    size_t CMSG_SPACE(size_t size) nogil
     int poll(pollfd *fds, unsigned long nfds, int milliseconds) nogil
     int clock_gettime(int clock, timespec *now) nogil
 
