@@ -14,16 +14,17 @@ from types import ModuleType
 CHOICES = ("auto", "compiled", "pure")
 
 
-def load(backend: str) -> tuple[ModuleType, ModuleType]:
+def load(backend: str) -> tuple[ModuleType, ModuleType, ModuleType]:
     """Import the modules of a backend; the compiled one checks first that it fits this interpreter."""
     if backend == "compiled":
         importlib.import_module("fastsock.compiled.base")
     ops = importlib.import_module(f"fastsock.{backend}.ops")
     constants = importlib.import_module(f"fastsock.{backend}.constants")
-    return ops, constants
+    stream = importlib.import_module(f"fastsock.{backend}.stream")
+    return ops, constants, stream
 
 
-def choose() -> tuple[str, str, ModuleType, ModuleType]:
+def choose() -> tuple[str, str, ModuleType, ModuleType, ModuleType]:
     """The backend's name, the reason for it, and its modules."""
     choice = os.environ.get("FASTSOCK_BACKEND", "auto")
     if choice not in CHOICES:
@@ -36,4 +37,4 @@ def choose() -> tuple[str, str, ModuleType, ModuleType]:
         return "pure", f"{type(error).__name__}: {error}", *load("pure")
 
 
-BACKEND, BACKEND_REASON, ops, constants = choose()
+BACKEND, BACKEND_REASON, ops, constants, stream = choose()
