@@ -38,25 +38,6 @@ def installed(fastsock):
         yield fastsock
 
 
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    """A directory with ca.pem, and server.pem (key and certificate for localhost) signed by it."""
-    trustme = pytest.importorskip("trustme")
-    directory = tmp_path_factory.mktemp("certificates")
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(directory / "ca.pem")
-    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(directory / "server.pem")
-    return directory
-
-
-@pytest.fixture
-def contexts(certificates):
-    """SSL contexts of a server and of a client that trusts it."""
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(certificates / "server.pem")
-    return server, ssl.create_default_context(cafile=certificates / "ca.pem")
-
-
 @contextlib.contextmanager
 def serving(server):
     """A socketserver's server, at work in a thread."""

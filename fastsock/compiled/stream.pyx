@@ -20,10 +20,10 @@ from libc.string cimport memcpy, memset
 from fastsock._errors import IncompleteReadError, LimitOverrunError
 from fastsock._framing import check, separator_of, separators_of
 from fastsock.compiled.ops import SocketOps
-from fastsock.pure.ops import READABLE, WRITABLE, has_pending, is_ready
+from fastsock.pure.ops import READABLE, WRITABLE, is_ready
 from fastsock.pure.stream import SocketStream as PureStream
 from fastsock.pure.stream import StreamDeadline as PureDeadline
-from fastsock.pure.stream import accepted, is_closed, timeout_of, too_large
+from fastsock.pure.stream import accepted, can_wait, is_closed, timeout_of, too_large
 
 from fastsock.compiled cimport base
 from fastsock.compiled.arguments cimport lend_bytes
@@ -39,7 +39,7 @@ from fastsock.compiled.buffer cimport (
     shrink,
     take,
 )
-from fastsock.compiled.call cimport Call, advance, attempt_recv, attempt_send, attempt_sendmsg, begin
+from fastsock.compiled.call cimport Call, attempt_recv, attempt_send, attempt_sendmsg, begin
 from fastsock.compiled.descriptors cimport borrow_docs
 from fastsock.compiled.framing cimport (
     DELIMITED,
@@ -141,6 +141,8 @@ One thread may read while another writes. Two that read, or two that write, get 
         )
         if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
             raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
+        if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
+            raise ValueError("a stream socket is required, not a datagram socket")
         self.limit = min(limit, INT64_MAX // 4)
         self.write_buffer = min(write_buffer, INT64_MAX // 4)
         self.use(sock)
@@ -300,11 +302,9 @@ One thread may read while another writes. Two that read, or two that write, get 
                 if held(&self.output) > self.write_buffer:
                     self.flush_output()
             elif self.is_plain:
-                self.flush_output()
-                self.send_vector(&vector)
+                self.send_vector(&vector, False)
             else:
-                for i in range(vector.count):
-                    self.put(buffers[i], &vector.views[i], NULL, 0, NULL, 0)
+                self.put_each(buffers, &vector)
         finally:
             release_vector(&vector)
 
@@ -477,10 +477,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             return 0
         left = remaining(call)
         if left > 0 and (
-            not call.waited
-            or is_closed(self.sock)
-            or direction == READABLE and has_pending(self.sock)
-            or is_ready(self.sock, direction, left / 1e9)
+            not call.waited or not can_wait(self.sock, direction) or is_ready(self.sock, direction, left / 1e9)
         ):
             call.waited = True
             return 0
@@ -688,7 +685,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                 add_to_vector(&vector, head, head_size)
                 add_to_vector(&vector, view.buf, view.len)
                 add_to_vector(&vector, tail, tail_size)
-                self.send_vector(&vector)
+                self.send_vector(&vector, True)
                 return 0
             append(&self.output, head, head_size)
             self.send_by_method(data, tail, tail_size)
@@ -741,39 +738,43 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int send_data(self, const char *data, Py_ssize_t size) except -1:
         """Send from the caller's memory; what does not go is kept."""
         cdef Call call
-        self.begin_call(&call, POLLOUT)
-        call.data = <char *>data
-        call.size = size
+        cdef Py_ssize_t sent = 0
         if size == 0:
             return 0
         self.writing = True
         try:
-            while advance(&call, perform(attempt_send, &call)):
+            self.begin_call(&call, POLLOUT)
+            call.data = <char *>data
+            call.size = size
+            while True:
+                sent += perform(attempt_send, &call)
+                if sent == size:
+                    return 0
+                call.data = <char *>data + sent
+                call.size = size - sent
                 check_progress(&call)
         except BaseException as error:
-            error.transferred = size - call.size
+            error.transferred = sent
             if not isinstance(error, ConnectionError):
-                append(&self.output, call.data, call.size)
+                append(&self.output, data + sent, size - sent)
             raise
         finally:
             self.writing = False
-        return 0
 
-    cdef int send_vector(self, Vector *vector) except -1:
-        """Send from several places, of which what is kept may be the first; what does not go is kept."""
+    cdef int send_vector(self, Vector *vector, bint with_kept) except -1:
+        """Send from several places, of which what is kept is the first or goes before; what does not go is kept."""
         cdef msghdr message
         cdef Call call
         cdef Py_ssize_t sent = 0
-        cdef Py_ssize_t kept = held(&self.output)
-        if vector.size == 0:
-            return 0
-        self.begin_call(&call, POLLOUT)
-        memset(&message, 0, sizeof(message))
-        call.message = &message
-        call.size = vector.size
-        self.writing = True
         try:
-            while True:
+            if not with_kept:
+                self.flush_output()
+            self.begin_call(&call, POLLOUT)
+            memset(&message, 0, sizeof(message))
+            call.message = &message
+            call.size = vector.size
+            self.writing = True
+            while vector.size > 0:
                 message.msg_iov = &vector.iovecs[vector.first]
                 message.msg_iovlen = min(vector.count - vector.first, IOV_MAX)
                 PySys_Audit("socket.sendmsg", "OO", <PyObject *>self.sock, <PyObject *>None)
@@ -784,23 +785,39 @@ One thread may read while another writes. Two that read, or two that write, get 
                 check_progress(&call)
             drop(&self.output)
         except BaseException as error:
-            error.transferred = sent
-            self.keep_rest(vector, isinstance(error, ConnectionError))
+            error.transferred = getattr(error, "transferred", 0) + sent
+            self.keep_rest(vector, with_kept, isinstance(error, ConnectionError))
             raise
         finally:
             self.writing = False
         return 0
 
-    cdef int keep_rest(self, Vector *vector, bint is_lost) except -1:
+    cdef int keep_rest(self, Vector *vector, bint with_kept, bint is_lost) except -1:
         """Keep what a failed send left of a vector, unless the connection is lost."""
-        cdef Buffer rest
+        cdef Buffer before = self.output
         cdef Py_ssize_t i
-        memset(&rest, 0, sizeof(rest))
-        if not is_lost:
-            for i in range(vector.first, vector.count):
-                append(&rest, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
-        drop(&self.output)
-        self.output = rest
+        if with_kept:
+            memset(&self.output, 0, sizeof(self.output))
+        try:
+            if not is_lost:
+                for i in range(vector.first, vector.count):
+                    append(&self.output, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
+        finally:
+            if with_kept:
+                drop(&before)
+        return 0
+
+    cdef int put_each(self, list buffers, Vector *vector) except -1:
+        """put() each of a vector's buffers."""
+        cdef Py_ssize_t i = 0
+        try:
+            while i < vector.count:
+                i += 1
+                self.put(buffers[i - 1], &vector.views[i - 1], NULL, 0, NULL, 0)
+        except BaseException as error:
+            vector.first = i
+            self.keep_rest(vector, False, isinstance(error, ConnectionError))
+            raise
         return 0
 
     cdef int send_by_method(self, data, const char *tail, Py_ssize_t tail_size) except -1:

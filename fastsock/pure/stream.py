@@ -109,6 +109,8 @@ class SocketStream:
         self._prefix, self._little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
         if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
             raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
+        if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
+            raise ValueError("a stream socket is required, not a datagram socket")
         self._socket = sock
         self._limit = limit
         self._write_buffer = write_buffer
@@ -392,8 +394,8 @@ class SocketStream:
                     break
                 offset = max(0, size + 1 - longest)
                 self._searched = (separators[0], offset) if len(separators) == 1 else None
-                if offset > self._limit:
-                    raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
+            if offset > self._limit:
+                raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
             if not self._receive(call):
                 raise IncompleteReadError(self._take(len(self._input)), None)
         if start > self._limit:
@@ -595,11 +597,9 @@ class Call:
             raise TimeoutError("timed out")
         if not self.is_held:
             self.is_held = True
-        elif self.timeout != 0 and not (
-            is_closed(self.sock)
-            or (self.direction == READABLE and has_pending(self.sock))
-            or is_ready(self.sock, self.direction, left)
-        ):
+        elif self.timeout == 0 or not can_wait(self.sock, self.direction):
+            pass
+        elif not is_ready(self.sock, self.direction, left):
             raise TimeoutError("timed out")
 
 
@@ -611,9 +611,13 @@ def timeout_of(sock: Any) -> float | None:
 
 
 def is_closed(sock: Any) -> bool:
-    """Whether there is no descriptor: of a closed socket, or of an object that never had one."""
-    fileno = getattr(sock, "fileno", None)
-    return fileno is None or fileno() < 0
+    """Whether its descriptor is gone; an object that never had one is not closed."""
+    return hasattr(sock, "fileno") and sock.fileno() < 0
+
+
+def can_wait(sock: Any, direction: int) -> bool:
+    """Whether the descriptor tells when a call can be served: not if it is gone, or if ssl holds decrypted bytes."""
+    return hasattr(sock, "fileno") and sock.fileno() >= 0 and not (direction == READABLE and has_pending(sock))
 
 
 def accepted(size: int | None, asked: int, method: str) -> int:
@@ -635,7 +639,6 @@ def end_after(seconds: float | None) -> float | None:
     """The monotonic time in that many seconds; None for no end."""
     if seconds is None:
         return None
-    seconds = float(seconds)
     if math.isnan(seconds):
         raise ValueError("a deadline must be a number of seconds, not NaN")
     return None if seconds == math.inf else time.monotonic() + max(seconds, 0.0)
