@@ -13,7 +13,6 @@ import pickle
 import selectors
 import socket as stdlib
 import socketserver
-import ssl
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor

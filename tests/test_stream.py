@@ -8,11 +8,13 @@ import contextlib
 import gc
 import itertools
 import os
+import select
 import signal
 import ssl
 import struct
 import threading
 import time
+import tracemalloc
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,9 +76,13 @@ class Script:
 def tls_pair(fastsock, contexts, timeout=TIMEOUT):
     """Two ends of a TLS connection, handshake done."""
     server_context, client_context = contexts
-    with stream_pair(fastsock, "tcp", timeout) as (a, b), in_thread(server_context.wrap_socket, a, True) as server:
-        with client_context.wrap_socket(b, server_hostname="localhost") as client, server.result() as peer:
-            yield client, peer
+    with (
+        stream_pair(fastsock, "tcp", timeout) as (a, b),
+        in_thread(server_context.wrap_socket, a, True) as server,
+        client_context.wrap_socket(b, server_hostname="localhost") as client,
+        server.result() as peer,
+    ):
+        yield client, peer
 
 
 @pytest.fixture(params=KINDS)
@@ -214,23 +220,20 @@ def test_plain_subclass_and_stdlib_socket(fastsock, implementations):
 
 def test_end_in_the_middle(make_pair):
     """An early end is an IncompleteReadError with what came, which has left the stream."""
-    stream, peer = make_pair()
-    peer.sendall(b"abc")
-    peer.close()
-    for call, expected in (
-        (lambda: stream.readexactly(10), 10),
-        (lambda: stream.readexactly(200_000), 200_000),
-        (lambda: stream.readuntil(b"\n"), None),
-        (lambda: stream.readuntil((b"\n", b"\r\n")), None),
-        (lambda: stream.read_frame(), 4),
-        (lambda: stream.read_frames(), 4),
+    for method, arguments, expected in (
+        ("readexactly", (10,), 10),
+        ("readexactly", (200_000,), 200_000),
+        ("readuntil", (b"\n",), None),
+        ("readuntil", ((b"\n", b"\r\n"),), None),
+        ("read_frame", (), 4),
+        ("read_frames", (), 4),
     ):
-        with pytest.raises(EOFError) as caught:
-            call()
-        assert (caught.value.partial, caught.value.expected) == (b"abc", expected)
         stream, peer = make_pair()
         peer.sendall(b"abc")
         peer.close()
+        with pytest.raises(EOFError) as caught:
+            getattr(stream, method)(*arguments)
+        assert (caught.value.partial, caught.value.expected) == (b"abc", expected)
 
 
 @pytest.mark.parametrize(
@@ -382,7 +385,7 @@ def test_oversize_frame_of_unknown_size(fastsock):
     """A frame whose delimiter does not come is refused too; where the next one begins is not known."""
     with stream_and_peer(fastsock, max_size=10, delimiter=b"\r\n") as (stream, peer):
         peer.sendall(b"0123456789\r")
-        with pytest.raises(fastsock.LimitOverrunError, match="without its delimiter so far .* max_size, 10") as caught:
+        with pytest.raises(fastsock.LimitOverrunError, match="without its delimiter so far") as caught:
             peer.sendall(b"0123456789")
             stream.read_frame()
         assert (caught.value.size, caught.value.resumable) == (None, False)
@@ -426,8 +429,6 @@ def test_memory_comes_with_the_bytes(fastsock):
     """A peer that announces a gigabyte and sends little does not make the stream take a gigabyte."""
     with stream_and_peer(fastsock, max_size=2**30, timeout=0.0) as (stream, peer):
         peer.send(b"\x3f\xff\xff\xff" + b"x" * 50_000)
-        import tracemalloc
-
         tracemalloc.start()
         try:
             with pytest.raises(BlockingIOError):
@@ -1181,6 +1182,13 @@ OPERATIONS = st.lists(
 )
 
 
+NO_FRAME = ("readexactly", b"\xff\xff\xff\xff")  # ends a row of frames: a prefix over the limit
+
+
+def is_frame(operation):
+    return operation[0].startswith("read_frame")
+
+
 def encoded(operation, payload):
     return frames_of(payload) if operation.startswith("read_frame") else payload
 
@@ -1209,6 +1217,11 @@ def test_random_streams(fastsock, operations, data, timeout, kind):
     The model is the list of what was sent. Only read_frames and readinto may take it in other parts: more of the
     frames that follow one another, less of the bytes.
     """
+    operations = [
+        each
+        for operation, following in itertools.zip_longest(operations, operations[1:], fillvalue=("end", b""))
+        for each in (operation, *[NO_FRAME] * (is_frame(operation) and not is_frame(following)))
+    ]
     whole = b"".join(encoded(*operation) for operation in operations)
     cuts = sorted(data.draw(st.lists(st.integers(0, len(whole)), max_size=10)))
     chunks = [whole[start:end] for start, end in zip([0, *cuts], [*cuts, len(whole)], strict=True)]
@@ -1219,11 +1232,12 @@ def test_random_streams(fastsock, operations, data, timeout, kind):
         b.settimeout(TIMEOUT)
 
         def retry(operation, payload):
-            for _ in range(len(chunks) * 2 + 2):
+            for _ in range(1000):
                 try:
                     return perform(stream, operation, payload)
                 except (BlockingIOError, TimeoutError):
-                    if chunks and (not pauses or pauses.pop()):
+                    is_drained = not select.select([a], [], [], 0)[0]
+                    if is_drained and chunks and (not pauses or pauses.pop()):
                         b.sendall(chunks.pop(0))
             raise AssertionError(f"{operation} does not end")
 
@@ -1237,8 +1251,7 @@ def test_random_streams(fastsock, operations, data, timeout, kind):
                     assert more
                     result += more
             if operation.startswith("read_frames"):
-                expected = itertools.takewhile(lambda each: each[0].startswith("read_frame"), operations[index:])
-                expected = [payload for _, payload in expected]
+                expected = [payload for _, payload in itertools.takewhile(is_frame, operations[index:])]
                 assert result and result == expected[: len(result)]
                 index += len(result)
                 continue
@@ -1382,8 +1395,6 @@ def test_imports_nothing_more(fastsock):
 
 def idle_size(fastsock):
     """Bytes of memory for each of many streams that were used and wait for more."""
-    import tracemalloc
-
     with stream_pair(fastsock, timeout=0.0) as (a, b):
         streams = []
         tracemalloc.start()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
-from cases import datagrams, event_loops, exact, files, objects, processes, streams, threads
+from cases import datagrams, event_loops, exact, files, framed, objects, processes, streams, threads
 from registry import Case, cases
 
-TOPICS = (streams, datagrams, exact, objects, files, threads, processes, event_loops)
+TOPICS = (streams, datagrams, exact, framed, objects, files, threads, processes, event_loops)
 
 # The representative ones, which are measured unless others are asked for.
 SHORT = (
@@ -31,6 +31,10 @@ SHORT = (
     "sendto+recvfrom/udp/64B/timeout",
     "sendto+recvfrom_into/udp/64B/blocking",
     "recv_exactly/unix/64B/blocking",
+    "read_frame, *blocking",
+    "read_frames, *blocking",
+    "readline, by hand with makefile/blocking",
+    "readexactly of 1MiB, *blocking",
     "family",
     "type",
     "fileno",

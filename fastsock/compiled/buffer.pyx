@@ -49,6 +49,7 @@ cdef int move(Buffer *buffer, Py_ssize_t capacity) except -1:
 
 cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1:
     """Make room for `size` bytes, those that are buffered among them, and for more where that costs nothing."""
+    size = max(size, STORAGE_SIZE) if buffer.capacity < STORAGE_SIZE else size
     if buffer.capacity - buffer.start >= size and (held(buffer) > NEAR or buffer.start == 0):
         return 0
     if buffer.capacity < size or reference_count(buffer.storage) > 1:

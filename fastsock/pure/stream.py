@@ -581,25 +581,25 @@ class Call:
         self.timeout = timeout_of(self.sock)
         self.end = stream._end
         self.is_held = self.end is not None  # else the socket's own timeout does for the first part
-        if self.timeout:
-            end = time.monotonic() + self.timeout
-            self.end = end if self.end is None else min(end, self.end)
+        if self.end is not None and self.timeout:
+            self.end = min(self.end, time.monotonic() + self.timeout)
 
     def wait(self) -> None:
         """Before each part: wait until the socket is ready; raise TimeoutError at the end.
 
         A non-blocking socket is not waited for, nor one that holds decrypted bytes (ssl), or that has no descriptor.
         """
-        if self.end is None:
-            return
-        left = self.end - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("timed out")
+        now = time.monotonic()
         if not self.is_held:
             self.is_held = True
+            self.end = now + self.timeout if self.timeout else None
+        elif self.end is None:
+            return
+        elif self.end <= now:
+            raise TimeoutError("timed out")
         elif self.timeout == 0 or not can_wait(self.sock, self.direction):
             pass
-        elif not is_ready(self.sock, self.direction, left):
+        elif not is_ready(self.sock, self.direction, self.end - now):
             raise TimeoutError("timed out")
 
 
