@@ -15,7 +15,7 @@ import cases
 import environment
 import report
 from measure import Result, measure
-from programs import NoCompilerError
+from programs import MissingProgramError
 from registry import Case
 
 
@@ -53,7 +53,7 @@ def measure_all(chosen: list[Case], seconds: float, console: Console) -> tuple[l
             progress.update(task, description=case.id, refresh=True)
             try:
                 results.append(measure(case, seconds))
-            except NoCompilerError as error:
+            except MissingProgramError as error:
                 console.print(f"left out: {case.id}: {error}", highlight=False)
             except Exception:
                 failed.append(case.id)

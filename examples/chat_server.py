@@ -14,7 +14,7 @@ import threading
 import fastsock
 
 LONGEST_LINE = 1000  # bytes
-PATIENCE = 5.0  # seconds that a client may leave the server's lines unread
+PATIENCE = 1.0  # seconds that a client may leave the server's lines unread
 
 
 class Room:
@@ -29,8 +29,8 @@ class Room:
             for member in self.members:
                 if member is not speaker:
                     try:
-                        member.socket.sendall(line)
-                    except OSError:  # gone, or too slow: its own thread finds the end
+                        member.write(line)
+                    except OSError:  # gone, or not reading: its own thread finds the end
                         with contextlib.suppress(OSError):
                             member.socket.shutdown(fastsock.SHUT_RDWR)
 
@@ -43,14 +43,22 @@ class Room:
             self.members.pop(stream, None)
 
 
+def read_line(stream: fastsock.SocketStream) -> bytes:
+    while True:
+        try:
+            return stream.readline()
+        except TimeoutError:  # a client may be silent; the part of a line that came is kept
+            continue
+
+
 def serve(room: Room, stream: fastsock.SocketStream) -> None:
     """One client, to its end."""
     with contextlib.suppress(OSError, ValueError), stream:  # ValueError: a line that is too long
-        name = stream.readline().strip()
+        name = read_line(stream).strip()
         room.enter(stream, name)
         try:
             room.tell_others(stream, b"* " + name + b" came\n")
-            for line in stream:
+            while line := read_line(stream):
                 room.tell_others(stream, name + b": " + line.rstrip() + b"\n")
         finally:
             room.leave(stream)
@@ -63,6 +71,7 @@ def main(host: str = "127.0.0.1", port: str = "1234") -> None:
         print("listening on {}:{}".format(*server.getsockname()), flush=True)
         while True:
             sock, _ = server.accept()
+            sock.settimeout(PATIENCE)
             stream = fastsock.SocketStream(sock, limit=LONGEST_LINE)
             threading.Thread(target=serve, args=(room, stream), daemon=True).start()
 

@@ -12,7 +12,6 @@ import sys
 import fastsock
 
 
-
 class RedisError(Exception):
     """What the server answered with an error."""
 

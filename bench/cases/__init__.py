@@ -5,10 +5,10 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
-from cases import datagrams, event_loops, exact, files, framed, objects, processes, streams, threads
+from cases import datagrams, event_loops, exact, files, framed, objects, processes, redis_get, streams, threads
 from registry import Case, cases
 
-TOPICS = (streams, datagrams, exact, framed, objects, files, threads, processes, event_loops)
+TOPICS = (streams, datagrams, exact, framed, redis_get, objects, files, threads, processes, event_loops)
 
 # The representative ones, which are measured unless others are asked for.
 SHORT = (
@@ -35,6 +35,7 @@ SHORT = (
     "read_frames, *blocking",
     "readline, by hand with makefile/blocking",
     "readexactly of 1MiB, *blocking",
+    "redis GET, by redis-py",
     "family",
     "type",
     "fileno",
