@@ -9,7 +9,7 @@ import platform
 
 from setuptools import Extension, setup
 
-MODULES = ("base", "batch", "constants", "datagram", "ops", "scratch", "socketio", "wait")
+MODULES = ("base", "batch", "buffer", "constants", "datagram", "ops", "scratch", "socketio", "stream", "wait")
 DIRECTIVES = {
     "language_level": 3,
     "always_allow_keywords": False,  # METH_O and METH_NOARGS, as the stdlib has them

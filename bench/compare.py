@@ -17,7 +17,7 @@ import environment
 import picture
 import report
 from measure import Result, measure
-from programs import NoCompilerError
+from programs import MissingProgramError
 from registry import Case
 
 LATEST = Path(__file__).parent / "results" / "latest.json"
@@ -63,7 +63,7 @@ def measure_all(chosen: list[Case], seconds: float, console: Console) -> tuple[l
             progress.update(task, description=case.id, refresh=True)
             try:
                 results.append(measure(case, seconds))
-            except NoCompilerError as error:
+            except MissingProgramError as error:
                 console.print(f"left out: {case.id}: {error}", highlight=False)
             except Exception:
                 failed.append(case.id)

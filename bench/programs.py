@@ -20,7 +20,11 @@ HERE = Path(__file__).parent
 FLAGS = ("-O2", "-Wall", "-Wextra")
 
 
-class NoCompilerError(RuntimeError):
+class MissingProgramError(RuntimeError):
+    """What a case runs is not installed here."""
+
+
+class NoCompilerError(MissingProgramError):
     """There is no C compiler here."""
 
 

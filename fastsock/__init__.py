@@ -13,7 +13,8 @@ from socket import EAGAIN, EBADF, EWOULDBLOCK, AddressInfo, MsgFlag, SocketIO
 
 from fastsock._backend import BACKEND, BACKEND_REASON
 from fastsock._backend import constants as _constants
-from fastsock._errors import IncompleteReadError
+from fastsock._backend import stream as _stream
+from fastsock._errors import IncompleteReadError, LimitOverrunError
 from fastsock._install import install, installed, uninstall
 from fastsock._socket import create_connection as create_connection
 from fastsock._socket import create_server as create_server
@@ -23,6 +24,7 @@ from fastsock._socket import socketpair as socketpair
 from fastsock._version import __version__ as __version__
 from fastsock.pure.datagram import segments
 
+SocketStream = _stream.SocketStream
 globals().update(_constants.CONSTANTS)
 if sys.platform == "win32":
     from fastsock._socket import fromshare as fromshare
@@ -37,8 +39,10 @@ __all__ = [
     "EWOULDBLOCK",
     "AddressInfo",
     "IncompleteReadError",
+    "LimitOverrunError",
     "MsgFlag",
     "SocketIO",
+    "SocketStream",
     "install",
     "installed",
     "segments",

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from fastsock._backend import BACKEND_REASON as BACKEND_REASON
 from fastsock._errors import IncompleteReadError as IncompleteReadError
+from fastsock._errors import LimitOverrunError as LimitOverrunError
 from fastsock._install import install as install
 from fastsock._install import installed as installed
 from fastsock._install import uninstall as uninstall
@@ -17,6 +18,7 @@ from fastsock._socket import socket as socket
 from fastsock._socket import socketpair as socketpair
 from fastsock._version import __version__ as __version__
 from fastsock.pure.datagram import segments as segments
+from fastsock.pure.stream import SocketStream as SocketStream
 
 # isort: split
 from socket import *  # type: ignore[assignment]

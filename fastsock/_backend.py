@@ -12,29 +12,28 @@ import os
 from types import ModuleType
 
 CHOICES = ("auto", "compiled", "pure")
+TOPICS = ("ops", "datagram", "stream", "constants")
 
 
-def load(backend: str) -> tuple[ModuleType, ModuleType, ModuleType]:
-    """Import the modules of a backend; the compiled one checks first that it fits this interpreter."""
+def load(backend: str) -> list[ModuleType]:
+    """Import a backend's modules, one a topic; the compiled one checks first that it fits this interpreter."""
     if backend == "compiled":
         importlib.import_module("fastsock.compiled.base")
-    ops = importlib.import_module(f"fastsock.{backend}.ops")
-    datagram = importlib.import_module(f"fastsock.{backend}.datagram")
-    constants = importlib.import_module(f"fastsock.{backend}.constants")
-    return ops, datagram, constants
+    return [importlib.import_module(f"fastsock.{backend}.{topic}") for topic in TOPICS]
 
 
-def choose() -> tuple[str, str, ModuleType, ModuleType, ModuleType]:
+def choose() -> tuple[str, str, list[ModuleType]]:
     """The backend's name, the reason for it, and its modules."""
     choice = os.environ.get("FASTSOCK_BACKEND", "auto")
     if choice not in CHOICES:
         raise ValueError(f"FASTSOCK_BACKEND={choice!r}: expected one of {', '.join(CHOICES)}")
     if choice != "auto":
-        return choice, f"FASTSOCK_BACKEND={choice}", *load(choice)
+        return choice, f"FASTSOCK_BACKEND={choice}", load(choice)
     try:
-        return "compiled", "the extension modules fit this interpreter", *load("compiled")
+        return "compiled", "the extension modules fit this interpreter", load("compiled")
     except Exception as error:  # a broken extension may raise anything, and must not take the program with it
-        return "pure", f"{type(error).__name__}: {error}", *load("pure")
+        return "pure", f"{type(error).__name__}: {error}", load("pure")
 
 
-BACKEND, BACKEND_REASON, ops, datagram, constants = choose()
+BACKEND, BACKEND_REASON, modules = choose()
+ops, datagram, stream, constants = modules

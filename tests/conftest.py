@@ -50,3 +50,24 @@ def fastsock(request: pytest.FixtureRequest) -> ModuleType:
 def implementations() -> dict[str, ModuleType]:
     """All of them by name, for a test that compares."""
     return loaded
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """A directory with ca.pem, and server.pem (key and certificate for localhost) signed by it."""
+    trustme = pytest.importorskip("trustme")
+    directory = tmp_path_factory.mktemp("certificates")
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(directory / "ca.pem")
+    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(directory / "server.pem")
+    return directory
+
+
+@pytest.fixture
+def contexts(certificates):
+    """SSL contexts of a server and of a client that trusts it."""
+    import ssl
+
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(certificates / "server.pem")
+    return server, ssl.create_default_context(cafile=certificates / "ca.pem")

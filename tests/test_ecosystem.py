@@ -13,7 +13,6 @@ import pickle
 import selectors
 import socket as stdlib
 import socketserver
-import ssl
 import textwrap
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -36,25 +35,6 @@ def installed(fastsock):
     """The module, installed in this process."""
     with fastsock.installed():
         yield fastsock
-
-
-@pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    """A directory with ca.pem, and server.pem (key and certificate for localhost) signed by it."""
-    trustme = pytest.importorskip("trustme")
-    directory = tmp_path_factory.mktemp("certificates")
-    ca = trustme.CA()
-    ca.cert_pem.write_to_path(directory / "ca.pem")
-    ca.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(directory / "server.pem")
-    return directory
-
-
-@pytest.fixture
-def contexts(certificates):
-    """SSL contexts of a server and of a client that trusts it."""
-    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    server.load_cert_chain(certificates / "server.pem")
-    return server, ssl.create_default_context(cafile=certificates / "ca.pem")
 
 
 @contextlib.contextmanager

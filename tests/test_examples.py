@@ -1,5 +1,7 @@
-"""The examples: fastsock's hello programs talk to the same programs written in C, either way round; the UDP programs
-to each other, and to the stdlib.
+"""The examples: fastsock's hello programs talk to the same programs written in C, either way round.
+
+The UDP programs talk to each other and to the stdlib, the Redis client to a real redis-server, the chat server to
+clients.
 """
 
 from __future__ import annotations
@@ -13,12 +15,13 @@ import signal
 import socket as stdlib
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.interpreter import TIMEOUT, environment
+from tests.support.interpreter import TIMEOUT, check_code, environment
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 C_SOURCES = Path(__file__).parent / "c"
@@ -42,6 +45,37 @@ def c_programs(tmp_path_factory) -> Path:
         done = subprocess.run([*command, C_SOURCES / f"{name}.c"], capture_output=True, text=True, timeout=TIMEOUT)
         assert done.returncode == 0, done.stderr
     return directory
+
+
+@pytest.fixture(scope="session")
+def redis_port() -> Iterator[str]:
+    """The port of a redis-server that keeps nothing on disk."""
+    program = shutil.which("redis-server")
+    if program is None and sys.platform == "linux" and "CI" in os.environ:
+        pytest.fail("CI is to have redis-server")
+    if program is None:
+        pytest.skip("redis-server is not installed (Debian, Ubuntu: the package redis-server)")
+    with stdlib.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    command = [program, "--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
+        try:
+            await_connection(int(port))
+            yield port
+        finally:
+            server.terminate()
+
+
+def await_connection(port: int) -> None:
+    """Wait until somebody accepts connections there."""
+    end = time.monotonic() + TIMEOUT
+    while True:
+        try:
+            stdlib.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            assert time.monotonic() < end, "redis-server does not answer"
+            time.sleep(0.02)
 
 
 @pytest.fixture
@@ -191,3 +225,69 @@ def test_udp_load(start, how):
     assert echoed >= 16
     assert (echoed + lost) % 16 == 0
     assert interrupt(server)[1:] == (b"", 0)
+
+
+# Redis
+
+
+def test_redis_client(start, redis_port):
+    """It pings, sets, gets and pipelines, and prints the answers."""
+    out, error, status = finish(start("python", "redis_client", "127.0.0.1", redis_port))
+    assert out.decode().split("\n") == ["True", "True", "b'Hello World!'", "[b'Hello World!', 12, None]", ""]
+    assert (error, status) == (b"", 0)
+
+
+def test_redis_answers(fastsock, redis_port):
+    """Every kind of answer, of all sizes, comes as what it is; an error does not end the connection."""
+    code = f"""
+import sys
+sys.path.insert(0, {os.fspath(EXAMPLES)!r})
+from redis_client import Redis, RedisError
+with Redis(port={redis_port}) as redis:
+    for size in (0, 1, 1000, 70_000, 1_000_000):
+        value = bytes(range(256)) * (size // 256) + b"x" * (size % 256)
+        assert redis.set(b"key", value)
+        assert redis.get(b"key") == value
+    assert redis.get(b"no such key") is None
+    try:
+        redis.execute(b"INCR", b"key")
+    except RedisError as error:
+        print(error)
+    redis.execute(b"DEL", b"list")
+    assert redis.execute(b"RPUSH", b"list", b"a", b"b") == 2
+    answers = redis.pipeline((b"LRANGE", b"list", b"0", b"-1"), (b"GET", b"list"), (b"PING",), *[(b"PING",)] * 3000)
+    assert answers[0] == [b"a", b"b"]
+    assert isinstance(answers[1], RedisError)
+    assert answers[2:] == [b"PONG"] * 3001
+    assert redis.ping()
+"""
+    assert check_code(code, fastsock.BACKEND) == "ERR value is not an integer or out of range"
+
+
+# Chat
+
+
+def test_chat(start):
+    """What one says the others get, whole lines only; who is gone is told."""
+    serving = start("python", "chat_server", "127.0.0.1", "0")
+    address = "127.0.0.1", int(port_of(serving))
+    with contextlib.ExitStack() as clients:
+
+        def join(name: bytes):
+            sock = clients.enter_context(stdlib.create_connection(address, TIMEOUT))
+            sock.sendall(name + b"\n")
+            return sock, clients.enter_context(sock.makefile("rb"))
+
+        ada, ada_hears = join(b"Ada")
+        time.sleep(0.2)
+        bob, bob_hears = join(b"Bob")
+        assert ada_hears.readline() == b"* Bob came\n"
+        bob.sendall(b"hel")
+        time.sleep(1.5)  # longer than the server waits for one read
+        bob.sendall(b"lo\nhow are you?\n")
+        assert [ada_hears.readline() for _ in range(2)] == [b"Bob: hello\n", b"Bob: how are you?\n"]
+        ada.sendall(b"well\n")
+        assert bob_hears.readline() == b"Ada: well\n"
+        bob.sendall(b"x" * 3000 + b"\n")  # too long a line
+        assert ada_hears.readline() == b"* Bob left\n"
+        assert bob_hears.readline() == b""

@@ -5,10 +5,34 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable
 
-from cases import batches, datagrams, event_loops, exact, files, objects, processes, streams, threads
+from cases import (
+    batches,
+    datagrams,
+    event_loops,
+    exact,
+    files,
+    framed,
+    objects,
+    processes,
+    redis_get,
+    streams,
+    threads,
+)
 from registry import Case, cases
 
-TOPICS = (streams, datagrams, batches, exact, objects, files, threads, processes, event_loops)
+TOPICS = (
+    streams,
+    datagrams,
+    batches,
+    exact,
+    framed,
+    redis_get,
+    objects,
+    files,
+    threads,
+    processes,
+    event_loops,
+)
 
 # The representative ones, which are measured unless others are asked for.
 SHORT = (
@@ -36,6 +60,11 @@ SHORT = (
     "send_segments/udp with GRO/1200B/blocking",
     "recv_segments/udp with GRO/1200B/blocking",
     "recv_exactly/unix/64B/blocking",
+    "read_frame, *blocking",
+    "read_frames, *blocking",
+    "readline, by hand with makefile/blocking",
+    "readexactly of 1MiB, *blocking",
+    "redis GET, by redis-py",
     "family",
     "type",
     "fileno",

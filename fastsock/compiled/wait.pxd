@@ -12,6 +12,7 @@ here (`waiting`), since that thread, once woken by the send, would only run into
 """
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from libc.stdint cimport int64_t
 
 from fastsock.compiled cimport posix
 from fastsock.compiled.base cimport current_fd
@@ -43,6 +44,7 @@ cdef Lateness lateness[NOTED_FDS]  # by fd, as a hint: a stale entry costs a few
 
 cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1
 cdef int check_progress(Call *call) except -1
+cdef int64_t remaining(Call *call) noexcept nogil
 
 
 cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:

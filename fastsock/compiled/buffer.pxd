@@ -1,0 +1,78 @@
+"""A stream's buffer: bytes between `start` and `end` of a storage that is there only while there are any.
+
+The storage is a bytes object, written in place while nobody else has it. What is read is copied out of it, with two
+exceptions. A storage that holds just what was asked for is given away itself: so a large read goes straight into its
+result. And a Window lends a part of it, which then is never written again: a lent storage is dropped, not reused.
+
+One storage of the usual size is kept for the next buffer that needs one. Of a storage only the pages that were once
+filled exist.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.object cimport PyObject
+from libc.string cimport memcpy
+
+cdef extern from "Python.h":
+    Py_ssize_t reference_count "Py_REFCNT"(PyObject *thing) noexcept
+
+cdef enum:
+    STORAGE_SIZE = 64 * 1024  # bytes; the usual size of a storage, and so of a receive
+    NEAR = 4 * 1024           # bytes that are moved to the front before a receive, for the room behind them
+
+cdef struct Buffer:
+    PyObject *storage    # bytes; NULL while nothing is buffered
+    char *data           # the storage's memory
+    Py_ssize_t capacity  # bytes
+    Py_ssize_t start
+    Py_ssize_t end
+    Py_ssize_t searched  # bytes from `start` on that are known to hold no separator
+
+# Out of line, in buffer.pyx.
+cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1
+cdef int reserve_exactly(Buffer *buffer, Py_ssize_t size) except -1
+cdef void drop(Buffer *buffer) noexcept
+cdef void shrink(Buffer *buffer) noexcept
+cdef object give_away(Buffer *buffer)
+
+
+cdef class Window:
+    """A part of a storage, lent as a buffer: whoever has a memoryview of it keeps the storage from being reused."""
+    cdef PyObject *storage
+    cdef char *data
+    cdef Py_ssize_t size
+    cdef bint writable
+
+
+cdef object lend(Buffer *buffer, Py_ssize_t start, Py_ssize_t end, bint writable)
+
+
+cdef inline Py_ssize_t held(const Buffer *buffer) noexcept:
+    """How many bytes are buffered."""
+    return buffer.end - buffer.start
+
+
+cdef inline void discard(Buffer *buffer, Py_ssize_t size) noexcept:
+    """Forget the first bytes; an empty buffer gives its storage back."""
+    buffer.start += size
+    buffer.searched = 0
+    if buffer.start == buffer.end:
+        drop(buffer)
+
+
+cdef inline object take(Buffer *buffer, Py_ssize_t size):
+    """The first bytes, which are there, as a bytes object; they leave the buffer."""
+    if size == buffer.capacity and size != STORAGE_SIZE and size > 0 and reference_count(buffer.storage) == 1:
+        return give_away(buffer)
+    result = PyBytes_FromStringAndSize(buffer.data + buffer.start, size)
+    discard(buffer, size)
+    return result
+
+
+cdef inline int append(Buffer *buffer, const void *data, Py_ssize_t size) except -1:
+    """Put a copy of these bytes behind what is buffered."""
+    if size == 0:
+        return 0
+    reserve(buffer, held(buffer) + size)
+    memcpy(buffer.data + buffer.end, data, size)
+    buffer.end += size
+    return 0

@@ -1,0 +1,103 @@
+"""Where a frame begins and ends: behind a length prefix, a varint (protobuf's), or in front of a delimiter."""
+
+from libc.stdint cimport uint64_t
+from libc.string cimport memchr, memcmp
+
+cdef enum:
+    DELIMITED = -1  # as a Framing's prefix
+    VARINT = 0
+    LONGEST_PREFIX = 10  # bytes: a varint of 64 bits
+
+cdef enum Found:
+    WHOLE
+    PARTIAL    # more bytes are needed
+    TOO_LARGE
+    MALFORMED  # a varint of more than 64 bits
+
+cdef struct Framing:
+    int prefix         # 1, 2, 4, 8 bytes, VARINT or DELIMITED
+    bint little        # endian
+    uint64_t max_size  # of a frame in bytes, without its prefix or delimiter
+
+cdef struct Frame:
+    Py_ssize_t start   # where it begins, behind its prefix
+    uint64_t size      # bytes, as its prefix says; the greatest: not known
+    Py_ssize_t total   # bytes with prefix or delimiter; of a partial one how many are needed to go on
+
+
+cdef inline uint64_t decode(const unsigned char *data, int size, bint little) noexcept:
+    cdef uint64_t value = 0
+    cdef int i
+    for i in range(size):
+        value = value << 8 | data[size - 1 - i if little else i]
+    return value
+
+
+cdef inline int encode(const Framing *framing, uint64_t size, unsigned char *prefix) noexcept:
+    """Write the prefix of a frame of that size; how many bytes that takes, 0 if the size does not fit."""
+    cdef int i
+    if framing.prefix == VARINT:
+        i = 0
+        while size >= 0x80:
+            prefix[i] = <unsigned char>(size & 0x7F | 0x80)
+            size >>= 7
+            i += 1
+        prefix[i] = <unsigned char>size
+        return i + 1
+    if framing.prefix < 8 and size >> (8 * framing.prefix):
+        return 0
+    for i in range(framing.prefix):
+        prefix[i if framing.little else framing.prefix - 1 - i] = <unsigned char>(size >> (8 * i))
+    return framing.prefix
+
+
+cdef inline Found find_prefixed(const Framing *framing, const char *data, Py_ssize_t held, Frame *frame) noexcept:
+    """The first frame of the `held` bytes."""
+    cdef Found found = WHOLE
+    if framing.prefix == VARINT:
+        found = read_varint(<const unsigned char *>data, held, frame)
+        if found != WHOLE:
+            return found
+    else:
+        frame.start = framing.prefix
+        if held < frame.start:
+            frame.total = frame.start
+            return PARTIAL
+        frame.size = decode(<const unsigned char *>data, framing.prefix, framing.little)
+    if frame.size > framing.max_size:
+        return TOO_LARGE
+    frame.total = frame.start + <Py_ssize_t>frame.size
+    return WHOLE if held >= frame.total else PARTIAL
+
+
+cdef inline Found read_varint(const unsigned char *data, Py_ssize_t held, Frame *frame) noexcept:
+    """Seven bits a byte, the least first; the highest bit says that more follow (protobuf's encoding)."""
+    cdef int i
+    frame.size = 0
+    for i in range(LONGEST_PREFIX):
+        if i >= held:
+            frame.total = i + 1
+            return PARTIAL
+        if i == LONGEST_PREFIX - 1 and data[i] > 1:
+            break
+        frame.size |= <uint64_t>(data[i] & 0x7F) << (7 * i)
+        if data[i] < 0x80:
+            frame.start = i + 1
+            return WHOLE
+    return MALFORMED
+
+
+cdef inline Py_ssize_t find(const char *data, Py_ssize_t size, const char *wanted, Py_ssize_t wanted_size) noexcept:
+    """Where `wanted`, of at least one byte, begins first; -1 if nowhere."""
+    cdef const char *at = data
+    cdef const char *last = data + size - wanted_size
+    if size < wanted_size:
+        return -1
+    while at <= last:
+        at = <const char *>memchr(at, wanted[0], last - at + 1)
+        if at == NULL:
+            return -1
+        if wanted_size == 1 or memcmp(at, wanted, wanted_size) == 0:
+            return at - data
+        at += 1
+    return -1

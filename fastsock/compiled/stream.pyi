@@ -1,0 +1,3 @@
+# Twins have the same signatures (tests/test_twins.py).
+from fastsock.pure.stream import SocketStream as SocketStream
+from fastsock.pure.stream import StreamDeadline as StreamDeadline
