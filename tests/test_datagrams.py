@@ -12,9 +12,11 @@ import sys
 import time
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support.interpreter import check_code
-from tests.support.outcomes import outcome
+from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import DATAGRAMS, LOOPBACK, datagram_pair, family_of, fill, requires_ipv6, stream_pair
 from tests.support.running import in_thread, signals
 
@@ -729,6 +731,25 @@ def test_a_wrong_call_is_no_refusal(fastsock):
 
 
 @linux
+@pytest.mark.parametrize(
+    ("size", "segment_size", "expected"),
+    [
+        (128, 1, ["sendmsg"] * 2),
+        (129, 1, ["sendmsg"] * 2 + ["sendto"]),
+        (65_507, 1300, ["sendmsg", "sendto"]),
+        (65_000, 1300, ["sendmsg"]),
+        (40_000, 40_000, ["sendto"]),
+    ],
+)
+def test_calls_that_segments_take(fastsock, size, segment_size, expected):
+    """A call goes for 64 datagrams and 65,507 bytes; what is one datagram is sent as one."""
+    with bound(fastsock) as a, bound(fastsock) as b:
+        with audited(a) as calls:
+            assert a.send_segments(bytes(size), segment_size, b.getsockname()) == size
+        assert calls == expected
+
+
+@linux
 def test_a_kernel_without_segments_is_not_asked(fastsock, lack):
     """Where the option is unknown, the control message would be passed over, and all go as one datagram."""
     lack(udp_segment=True)
@@ -737,6 +758,80 @@ def test_a_kernel_without_segments_is_not_asked(fastsock, lack):
             a.send_segments(b"0123456789", 4, b.getsockname())
         assert calls == ["sendto"] * 3
         assert len(drain(b, 3)) == 3
+
+
+# Random calls: both backends do the same
+
+
+class Index:
+    """What it is given is what it has for a value; no int itself."""
+
+    def __init__(self, value):
+        self.value = value
+
+    def __index__(self):
+        return self.value
+
+
+def released():
+    """A memoryview that is none any more."""
+    view = memoryview(bytearray(8))
+    view.release()
+    return view
+
+
+DATA = ["b''", "b'data'", "bytearray(1400)", "memoryview(b'123456')[1:3]", "array.array('i', [1, 2])", "bytes(65_507)"]
+WRONG_DATA = [
+    "'text'",
+    "None",
+    "5",
+    "memoryview(b'123456')[::2]",
+    "released()",
+    "bytes(65_508)",
+    "()",
+    "[b'data', peer]",
+]
+ADDRESSES = [
+    "peer",
+    "tuple(peer)",
+    "None",
+    "('localhost', peer[1])",
+    "('127.0.0.1', Index(peer[1]))",
+    "(b'127.0.0.1', 9)",
+]
+WRONG_ADDRESSES = ["5", "()", "['127.0.0.1', 9]", "('127.0.0.1',)", "('127.0.0.1', '9')", "('127.0.0.1', 2**16)"]
+WRONG_ADDRESSES += ["('127.0.0.1', -1)", "(5, 9)", "('127.0.0.1', 0)", "('nul\\0', 9)", "('127.0.0.1', 2**70)"]
+
+data_of = st.sampled_from(DATA * 3 + WRONG_DATA)
+addresses = st.sampled_from(ADDRESSES * 3 + WRONG_ADDRESSES)
+messages_of = st.lists(st.one_of(data_of, st.builds("({}, {})".format, data_of, addresses)), max_size=6)
+segmented = st.builds(
+    "send_segments({}, {}, {})".format,
+    data_of,
+    st.sampled_from(["1400", "65_507", "1023", "0", "True", "'1'"]),
+    addresses,
+)
+calls = st.one_of(messages_of.map(lambda messages: f"sendmmsg([{', '.join(messages)}])"), segmented)
+
+
+@given(call=calls)
+@settings(max_examples=300, deadline=None, derandomize="CI" in os.environ, database=None)
+def test_random_calls(implementations, call):
+    """The same outcome on both backends, and the same datagrams received."""
+
+    def body(module):
+        received = []
+        with bound(module) as a, bound(module) as b:
+            b.setsockopt(module.SOL_SOCKET, module.SO_RCVBUF, RECEIVE_BUFFER)
+            peer = b.getsockname()
+            a.connect(peer)
+            names = {"peer": peer, "Index": Index, "released": released, "array": array, "a": a}
+            result = outcome(eval, f"a.{call}", names)
+            while not is_empty(b):
+                received += [(data, flags) for data, flags, _ in b.recvmmsg(64, 65_535)]
+        return result, received
+
+    agreed({name: module for name, module in implementations.items() if name != "stdlib"}, body)
 
 
 # Every datagram once, in order

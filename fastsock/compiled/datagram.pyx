@@ -394,14 +394,17 @@ cdef inline int take_received(list received, Block *block, ssize_t count, int fl
     """Append what has come, and make its slots as they were."""
     cdef mmsghdr *message
     cdef ssize_t index
-    for index in range(count):
-        message = &block.messages[index]
-        data = PyBytes_FromStringAndSize(
-            <char *>block.iovecs[index].iov_base, min(<Py_ssize_t>message.msg_len, block.bufsize)
-        )
-        address = known_address(&block.known, &block.addresses[index], message.msg_hdr.msg_namelen)
-        received.append((data, flags_told(&message.msg_hdr, flags), address))
-        message.msg_hdr.msg_namelen = sizeof(Address)
+    try:
+        for index in range(count):
+            message = &block.messages[index]
+            data = PyBytes_FromStringAndSize(
+                <char *>block.iovecs[index].iov_base, min(<Py_ssize_t>message.msg_len, block.bufsize)
+            )
+            address = known_address(&block.known, &block.addresses[index], message.msg_hdr.msg_namelen)
+            received.append((data, flags_told(&message.msg_hdr, flags), address))
+    finally:
+        for index in range(count):
+            block.messages[index].msg_hdr.msg_namelen = sizeof(Address)
     return 0
 
 

@@ -207,7 +207,7 @@ def check_messages(
             if address is not None and address is not last:
                 check_address(family, address)
                 last = address
-        except (TypeError, OverflowError, BufferError) as error:
+        except (TypeError, ValueError, OverflowError, BufferError) as error:
             raise type(error)(f"{error} (message {index})") from None
         checked.append((data, address))
     return checked
@@ -336,7 +336,7 @@ def check_buffers(buffers: Iterable[WriteableBuffer]) -> Sequence[WriteableBuffe
                     raise TypeError(f"read-write bytes-like object expected, not {type(buffer).__name__}")
                 if not view.c_contiguous:
                     raise BufferError("memoryview: underlying buffer is not C-contiguous")
-        except (TypeError, BufferError) as error:
+        except (TypeError, ValueError, BufferError) as error:
             raise type(error)(f"{error} (buffer {index})") from None
     return buffers
 
