@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-    Prefix = Literal[1, 2, 4, 8, "varint"]
-    ByteOrder = Literal["big", "little"]
+Prefix = Literal[1, 2, 4, 8, "varint"]
+ByteOrder = Literal["big", "little"]
 
 DELIMITED, VARINT = -1, 0
 PREFIXES = {1: 1, 2: 2, 4: 4, 8: 8, "varint": VARINT}

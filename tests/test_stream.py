@@ -915,9 +915,10 @@ def test_write_buffer(make_pair):
     ):
         expected = b"e" * 60 + b"f" * 50 + b"g" + BULK + b"h" + b"i" * 80 + b"j" * 80 + b"k" + BULK[:40_000] + b"lm"
         assert other.readexactly(len(expected)) == expected
-    stream.write(b"end")
-    stream.close()
-    assert other.readexactly(3) == b"end"
+    if not isinstance(stream.socket, ssl.SSLSocket):  # whose unread session tickets make the close a reset
+        stream.write(b"end")
+        stream.close()
+        assert other.readexactly(3) == b"end"
 
 
 @pytest.mark.parametrize("write_buffer", [0, 1000])

@@ -64,8 +64,18 @@ try:
     accepted.recv_exactly(4)
 except socket.IncompleteReadError as error:
     reveal_type(error.partial)  # -> bytes
-    reveal_type(error.expected)  # -> int
+    reveal_type(error.expected)  # -> int | None
     at_the_end: EOFError = error
+stream = socket.SocketStream(accepted, prefix="varint", max_size=2**16)
+reveal_type(stream.readline())  # -> bytes
+reveal_type(stream.readuntil((b";", b",")))  # -> bytes
+reveal_type(stream.read_frames())  # -> list[bytes]
+reveal_type(stream.read_frames(views=True))  # -> list[memoryview[int]]
+with stream.deadline(0.5) as entered:
+    reveal_type(entered)  # -> fastsock.pure.stream.SocketStream
+socket.SocketStream(accepted, prefix=3)  # ! arg-type
+for line in stream:
+    reveal_type(line)  # -> bytes
 backend: Literal["compiled", "pure"] = socket.BACKEND
 socket.BACKEND = "pure"  # ! misc
 reveal_type(socket.BACKEND_REASON)  # -> str

@@ -20,7 +20,7 @@ from libc.string cimport memcpy, memset
 from fastsock._errors import IncompleteReadError, LimitOverrunError
 from fastsock._framing import check, separator_of, separators_of
 from fastsock.compiled.ops import SocketOps
-from fastsock.pure.ops import READABLE, WRITABLE, is_ready
+from fastsock.pure import ops as pure_ops
 from fastsock.pure.stream import SocketStream as PureStream
 from fastsock.pure.stream import StreamDeadline as PureDeadline
 from fastsock.pure.stream import accepted, can_wait, is_closed, timeout_of, too_large
@@ -461,7 +461,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         return received
 
     cdef ssize_t receive_by_method(self, Call *call, view) except -1:
-        self.await_turn(call, READABLE)
+        self.await_turn(call, pure_ops.READABLE)
         try:
             return accepted(self.sock.recv_into(view), call.size, "recv_into")
         finally:
@@ -477,7 +477,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             return 0
         left = remaining(call)
         if left > 0 and (
-            not call.waited or not can_wait(self.sock, direction) or is_ready(self.sock, direction, left / 1e9)
+            not call.waited or not can_wait(self.sock, direction) or pure_ops.is_ready(self.sock, direction, left / 1e9)
         ):
             call.waited = True
             return 0
@@ -853,7 +853,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef Py_ssize_t send_part(self, Call *call, view) except -1:
         """One send() of the socket. Under a deadline it is given a record at a time, since it may wait for room."""
-        self.await_turn(call, WRITABLE)
+        self.await_turn(call, pure_ops.WRITABLE)
         part = view[:RECORD_SIZE] if self.end != 0 else view
         try:
             return accepted(self.sock.send(part), len(part), "send")

@@ -10,7 +10,7 @@ import os
 import socket as stdlib
 import threading
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fastsock._errors import IncompleteReadError, LimitOverrunError
 from fastsock._framing import DELIMITED, VARINT, check, separator_of, separators_of
@@ -241,7 +241,11 @@ class SocketStream:
             self._discard(total)
             return frame
 
-    def read_frames(self, *, views: bool = False) -> list[Any]:
+    @overload
+    def read_frames(self, *, views: Literal[False] = False) -> list[bytes]: ...
+    @overload
+    def read_frames(self, *, views: Literal[True]) -> list[memoryview]: ...
+    def read_frames(self, *, views: bool = False) -> list[bytes] | list[memoryview]:
         """Read the frames that are here, at least one, as a list of bytes objects.
 
         With `views` they are memoryviews, read-only, of the memory that they were received in. It is not used again
@@ -257,7 +261,9 @@ class SocketStream:
                     position += total
             data = bytes(self._input[:position])
             self._discard(position)
-            whole = memoryview(data) if views else data
+            if not views:
+                return [data[start:end] for start, end in spans]
+            whole = memoryview(data)
             return [whole[start:end] for start, end in spans]
 
     # Writing
