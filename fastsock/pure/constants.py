@@ -6,7 +6,7 @@ OWN_SO_NUMBERS, so there the C headers alone give them.
 
 from __future__ import annotations
 
-import platform
+import os
 import socket as stdlib
 import sys
 
@@ -56,7 +56,7 @@ def known_constants() -> dict[str, int]:
     """The constants whose values need no C header on this system."""
     if sys.platform != "linux":
         return {}
-    own_numbers = platform.machine().startswith(OWN_SO_NUMBERS)
+    own_numbers = os.uname().machine.startswith(OWN_SO_NUMBERS)
     return {
         name: value
         for name, value in LINUX.items()

@@ -9,9 +9,9 @@ from __future__ import annotations
 import _socket
 import operator
 import os
-import platform
 import select
 import socket as stdlib
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,7 @@ IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names
 UNCOUNTABLE = stdlib.MSG_PEEK | getattr(stdlib, "MSG_TRUNC", 0)
 
 # PyPy's sendmsg goes on until all has gone, and when it times out does not say how much did.
-SENDMSG_HIDES_A_PART = platform.python_implementation() == "PyPy"
+SENDMSG_HIDES_A_PART = sys.implementation.name == "pypy"
 
 stdlib_socket = stdlib.socket
 FAMILIES = {int(family): family for family in stdlib.AddressFamily}
