@@ -91,13 +91,17 @@ SHORT = (
 # A few of those, which a picture has room for.
 PICTURED = (
     "send+recv/unix/64B/*",
-    "send+recv/tcp/64B/timeout",
+    "send+recv/tcp/64B/*",
     "send+recv/unix/16KiB/timeout",
     "recv(262144) of 64B/unix/timeout",
     "recv(262144) of 64B, fresh heap/*/timeout",
     "recv(262144) filled/unix/blocking",
     "sendto+recvfrom/udp/64B/*",
+    "*mmsg/udp/1200B/blocking",
+    "*_segments/udp with GRO/1200B/blocking",
     "recv_exactly/unix/64B/blocking",
+    "read_frame*, by hand with makefile/blocking",
+    "redis GET, by redis-py",
     "family",
     "connect+accept+close",
     "makefile readline/unix/blocking",
