@@ -55,7 +55,7 @@ def connect(
         try:
             if sock is not None:
                 return sock
-            if all_errors:
+            if sys.version_info >= (3, 11) and all_errors:
                 raise ExceptionGroup("create_connection failed", race.errors)  # noqa: F821  # not in 3.10
             raise race.errors[-1]
         finally:

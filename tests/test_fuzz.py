@@ -418,8 +418,10 @@ def own_directory(tmp_path_factory):
 def test_calls(implementations, situation, timeout, call_list):
     """One to three calls on a socket in some situation: their outcomes, their buffers, and what is left afterwards."""
     # A socket that is a quarter full is not writable for poll(2), before which the stdlib times out; it takes more.
-    sends = [arguments for name, arguments in call_list if name.startswith("send")]
-    assume(not (timeout and any(LARGE in argument for arguments in sends[:-1] for argument in arguments)))
+    sends = [" ".join(arguments) for name, arguments in call_list if name.startswith("send")]
+    assume(not (timeout and any(LARGE in arguments for arguments in sends[:-1])))
+    # How much of a megabyte has arrived over TCP when it is looked at is the kernel's affair.
+    assume(situation != "tcp" or f"[{LARGE}] * 17" not in " ".join(sends))
 
     def body(socket):
         try:

@@ -253,7 +253,7 @@ def test_nothing_is_left_behind(fastsock, name):
         measure, fastsock.BACKEND, name, limit=60, variables={"PYTHONMALLOC": "debug"}
     )
     assert after == before
-    assert max(objects, blocks) < ROUNDS / 4  # a few are caches'; a leak is one in each round
+    assert max(objects, blocks) < ROUNDS  # a leak is one in each round; fewer are caches', of which 3.10 has many
 
 
 # Locked buffers
