@@ -20,7 +20,7 @@ from measure import Result, measure
 from programs import MissingProgramError
 from registry import Case
 
-LATEST = Path(__file__).parent / "results" / "latest.json"
+RESULTS = Path(__file__).parent / "results"
 
 
 def arguments() -> argparse.Namespace:
@@ -37,8 +37,7 @@ def arguments() -> argparse.Namespace:
         "--json",
         type=Path,
         metavar="FILE",
-        default=LATEST,
-        help="where the results go (default: bench/results/latest.json)",
+        help="where the results go (default: latest.json in bench/results, with --cases chosen.json)",
     )
     parser.add_argument("--seconds", type=float, default=0.4, help="per case, beside its set-up (default: %(default)s)")
     return parser.parse_args()
@@ -90,9 +89,10 @@ def main() -> None:
         output.width = 160
     output.print(report.table(results))
     output.print("{implementation} {python}, {system}, {cpus} CPUs: {cpu}".format(**described), highlight=False)
-    report.write(options.json, results, described)
-    picture.write(options.json)
-    output.print(f"written: {options.json} and, as a picture, .svg and .png beside it", highlight=False)
+    path = options.json or RESULTS / ("chosen.json" if options.cases else "latest.json")
+    report.write(path, results, described)
+    picture.write(path)
+    output.print(f"written: {path} and, as a picture, .svg and .png beside it", highlight=False)
     if failed:
         raise SystemExit(f"failed: {', '.join(failed)}")
 

@@ -22,6 +22,9 @@ from matplotlib.ticker import FuncFormatter
 
 import cases
 
+plt.rcParams["svg.fonttype"] = "none"  # text as text
+plt.rcParams["svg.hashsalt"] = "fastsock"  # the same picture for the same results
+
 COLOURS = {"pure": "#b9c4cf", "compiled": "#2b7a4b", "uvloop": "#d9933d", "gevent": "#9a6fb0"}
 WIDTH = 9.0  # inches; about what a README shows without shrinking it
 ROW, GAP = 0.3, 0.75  # inches: a case, and a group's heading
