@@ -42,7 +42,8 @@ class BatchTransport(asyncio.DatagramTransport):
             self.protocol.error_received(error)
             return
         for data, _, address in batch:
-            self.protocol.datagram_received(data, address)
+            if not self.is_closing():
+                self.protocol.datagram_received(data, address)
 
     def sendto(self, data: Any, addr: Any = None) -> None:
         if not self.queue:
@@ -61,9 +62,10 @@ class BatchTransport(asyncio.DatagramTransport):
             return
         except OSError as error:  # of the first one that is left
             del self.queue[0]
-            self.protocol.error_received(error)
             self.loop.call_soon(self.flush)
-        self.loop.remove_writer(self.sock)
+            self.protocol.error_received(error)
+        if not self.is_closing():
+            self.loop.remove_writer(self.sock)
 
     def is_closing(self) -> bool:
         return self.sock.fileno() < 0

@@ -114,6 +114,23 @@ def test_a_long_batch_waits_for_room(fastsock, lack, timeout, mmsg):
         assert [data for data, *_ in received.result()] == messages
 
 
+@pytest.mark.parametrize("timeout", [None, 10.0])
+@pytest.mark.parametrize("mmsg", [True, False])
+def test_a_batch_to_a_peer_waits_for_room(fastsock, lack, timeout, mmsg):
+    """An unconnected unix socket is writable although its message's peer has no room: all go all the same."""
+    lack(mmsg=not mmsg)
+
+    def drain_late(sock):
+        time.sleep(0.05)
+        return drain(sock, 500)
+
+    with bound(fastsock, "unix") as a, bound(fastsock, "unix") as b:
+        a.settimeout(timeout)
+        with in_thread(drain_late, b) as received:
+            assert a.sendmmsg([(b"x", b.getsockname())] * 500) == 500
+        assert len(received.result()) == 500
+
+
 def test_a_batch_stops_at_an_error(fastsock):
     """What went before it is counted; the next call shows it."""
     messages = [b"1", b"2", bytes(70_000), b"4"]
@@ -170,6 +187,19 @@ def test_a_handlers_exception_says_how_many_went(fastsock):
         assert caught.value.transferred > 0
         assert len(drain(b, caught.value.transferred)) == caught.value.transferred
         assert is_empty(b)
+
+
+def test_a_handlers_exception_says_how_many_bytes_went(fastsock):
+    """Of segments that go one by one as well."""
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    with datagram_pair(fastsock, "unix", 5) as (a, b):
+        with pytest.raises(KeyboardInterrupt) as caught, signals(interrupt):
+            a.send_segments(bytes(100_000), 7)
+        received = b"".join(part for part, *_ in b.recvmmsg(10_000, 100))
+        assert caught.value.transferred == len(received) > 0
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0])
@@ -305,6 +335,73 @@ def test_recvmmsg_into_many(fastsock):
         ]
 
 
+@pytest.mark.parametrize("kind", DATAGRAMS)
+@pytest.mark.parametrize("count", [1, 7, 8, 9, 63, 64, 65, 150])
+def test_recvmmsg_into_what_has_come(fastsock, kind, count):
+    """However many there are, each goes into the next buffer, and none stays locked; the rest is for the next call."""
+    block = bytearray(200 * 4)
+    views = [memoryview(block)[start : start + 4] for start in range(0, 800, 4)]
+    expected = [b"%d" % number for number in range(count)]
+    with datagram_pair(fastsock, kind, 5) as (a, b):
+        b.setsockopt(fastsock.SOL_SOCKET, fastsock.SO_RCVBUF, RECEIVE_BUFFER)
+        for buffers in ([bytearray(4) for _ in range(200)], views, [bytearray(4) for _ in range(count)]):
+
+            def receive(buffers=buffers):
+                received = []
+                while len(received) < count:
+                    result = b.recvmmsg_into(buffers)
+                    assert result == [
+                        (len(data), 0, a.getsockname()) for data in expected[len(received) :][: len(result)]
+                    ]
+                    received += [bytes(buffer[:nbytes]) for buffer, (nbytes, *_) in zip(buffers, result, strict=False)]
+                return received
+
+            with in_thread(a.sendmmsg, [*expected]):
+                assert receive() == expected
+            assert is_empty(b)
+            for buffer in buffers:
+                if isinstance(buffer, bytearray):
+                    buffer.append(0)
+
+
+SHUT_DOWN = """
+import fastsock as socket
+for kind in (socket.AF_UNIX, socket.AF_INET):
+    for receive in (
+        lambda sock: sock.recvmmsg(9, 5_000_000),
+        lambda sock: sock.recvmmsg_into([bytearray(9) for _ in range(20)]),
+    ):
+        with socket.socket(kind, socket.SOCK_DGRAM) as a, socket.socket(kind, socket.SOCK_DGRAM) as b:
+            for sock in (a, b):
+                sock.bind("" if kind == socket.AF_UNIX else ("127.0.0.1", 0))
+            a.connect(b.getsockname())
+            b.connect(a.getsockname())
+            a.sendmmsg([b"x"] * 8)
+            b.shutdown(socket.SHUT_RD)
+            received = []
+            while len(received) < 8:
+                received += receive(b)
+            print(len(received))
+"""
+
+
+def test_a_socket_that_is_shut_down(fastsock):
+    """poll says that there is something, recvmmsg that there is nothing: the call ends."""
+    assert check_code(SHUT_DOWN, fastsock.BACKEND).split() == ["8"] * 4
+
+
+@linux
+def test_the_end_of_a_sequence_of_packets(fastsock):
+    """SOCK_SEQPACKET has an end, which comes once a call."""
+    a, b = fastsock.socketpair(fastsock.AF_UNIX, fastsock.SOCK_SEQPACKET)
+    with a, b:
+        assert a.sendmmsg([b"1", b"22"]) == 2
+        assert [data for data, *_ in b.recvmmsg(9, 9)] == [b"1", b"22"]
+        a.close()
+        assert b.recvmmsg(9, 9) == [(b"", 0, None)]
+        assert b.recvmmsg_into([bytearray(9) for _ in range(9)]) == [(0, 0, None)]
+
+
 # Bad input
 
 
@@ -396,14 +493,14 @@ def test_wrong_sizes(fastsock):
 
 
 @pytest.mark.parametrize("buffer", [b"read-only", "text", None, memoryview(b"read-only")])
-def test_wrong_buffer(fastsock, buffer):
+@pytest.mark.parametrize("before", [[bytearray(8)], [bytearray(8)] * 99, [array.array("i", [1])] * 1500])
+def test_wrong_buffer(fastsock, buffer, before):
     """TypeError with the index; nothing is received, and no buffer is left locked."""
-    good = bytearray(8)
     with datagram_pair(fastsock) as (a, b):
         a.send(b"data")
-        with pytest.raises(TypeError, match=r"\(buffer 1\)"):
-            b.recvmmsg_into([good, buffer])
-        good.append(0)
+        with pytest.raises(TypeError, match=rf"\(buffer {len(before)}\)"):
+            b.recvmmsg_into([*before, buffer, bytearray(8)])
+        before[0].append(0)
         assert b.recv(8) == b"data"
 
 
@@ -437,6 +534,51 @@ def test_a_closed_socket(fastsock, call):
     with pytest.raises(OSError) as caught:
         CALLS[call](sock)
     assert caught.value.errno == errno.EBADF
+
+
+@linux
+def test_a_closed_socket_says_nothing_of_the_kernel(fastsock, lack):
+    """Sockets that are open cut, though the first to be asked was closed."""
+    lack()
+    with bound(fastsock) as a, bound(fastsock) as b, bound(fastsock) as closed:
+        closed.close()
+        with pytest.raises(OSError) as caught:
+            closed.send_segments(b"0123456789", 4, b.getsockname())
+        assert caught.value.errno == errno.EBADF
+        with audited(a) as calls:
+            assert a.send_segments(b"0123456789", 4, b.getsockname()) == 10
+        assert calls == ["sendmsg"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="no __buffer__ before")
+@pytest.mark.parametrize("call", ["sendmmsg", "recvmmsg_into", "send_segments", "recv_segments_into"])
+def test_a_buffer_that_closes_the_socket(fastsock, call):
+    """An exporter's code may do anything, when it is locked and when it is released."""
+
+    class Closing:
+        def __init__(self, data):
+            self.data = data
+
+        def __buffer__(self, flags):
+            sock.close()
+            return memoryview(self.data)
+
+        def __release_buffer__(self, view):
+            sock.close()
+
+    data = bytearray(b"0123456789")
+    calls = {
+        "sendmmsg": lambda: sock.sendmmsg([b"x", bytearray(5), Closing(data), b"x"]),
+        "recvmmsg_into": lambda: sock.recvmmsg_into([*[bytearray(5) for _ in range(20)], Closing(data)]),
+        "send_segments": lambda: sock.send_segments(Closing(data), 4),
+        "recv_segments_into": lambda: sock.recv_segments_into(Closing(data)),
+    }
+    with datagram_pair(fastsock) as (a, sock):
+        a.send(b"waiting")
+        with pytest.raises(OSError) as caught:
+            calls[call]()
+        assert caught.value.errno == errno.EBADF
+    data.append(0)
 
 
 def test_a_class_with_calls_of_its_own_is_asked(fastsock):

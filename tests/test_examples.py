@@ -212,6 +212,51 @@ def test_udp_echo_servers(echo_server):
     assert interrupt(echo_server) == (b"", b"", 0)
 
 
+CLOSING = """
+import asyncio, runpy, sys
+import fastsock as socket
+BatchTransport = runpy.run_path(sys.argv[1])["BatchTransport"]
+
+class Closing(asyncio.DatagramProtocol):
+    def connection_made(self, transport):
+        self.transport = transport
+        self.seen = []
+    def datagram_received(self, data, address):
+        self.seen.append(data)
+        self.transport.close()
+    def error_received(self, error):
+        self.seen.append(type(error).__name__)
+        self.transport.close()
+    def connection_lost(self, error):
+        self.seen.append("lost")
+
+async def main():
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: print(context))
+    for what in ("a datagram", "an error"):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("127.0.0.1", 0))
+        if what == "a datagram":
+            sock.sendmmsg([(b"1", sock.getsockname()), (b"2", sock.getsockname())])
+        protocol = Closing()
+        transport = BatchTransport(sock, protocol)
+        if what == "an error":
+            transport.sendto(bytes(70_000), sock.getsockname())
+            transport.sendto(b"1", sock.getsockname())
+        while "lost" not in protocol.seen:
+            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        print(protocol.seen)
+
+asyncio.run(asyncio.wait_for(main(), 30))
+"""
+
+
+def test_udp_asyncio_protocol_that_closes():
+    """Nothing comes after the close, whether a datagram or an error was the reason."""
+    code = f"import sys\nsys.argv[1:] = [{os.fspath(EXAMPLES / 'udp_asyncio.py')!r}]\n{CLOSING}"
+    assert check_code(code).splitlines() == ["[b'1', 'lost']", "['OSError', 'lost']"]
+
+
 @pytest.mark.parametrize("how", WAYS)
 def test_udp_load(start, how):
     """The client counts what comes back from a server that works another way."""

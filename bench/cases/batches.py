@@ -180,6 +180,28 @@ def recvmmsg_of_one(socket: Module, link: str, size: int, mode: str) -> Iterator
             yield timed(receive_by_hand, (data, source), 1, fill, nothing)
 
 
+@case("recvmmsg_into of one", GROUP, link=(PLAIN,), size=SIZES, mode=MODES)
+def recvmmsg_into_of_one(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
+    """The same with as many buffers as a batch has. By hand it is a recvfrom_into."""
+    data = payload(size)
+    buffers = [bytearray(2048) for _ in range(BATCH)]
+    with pair(socket, link, mode) as (a, b, _):
+        source = a.getsockname()
+        fill = filling(a, data, size, b.getsockname())
+
+        def receive_own() -> object:
+            return b.recvmmsg_into(buffers)
+
+        def receive_by_hand() -> object:
+            return b.recvfrom_into(buffers[0])
+
+        if hasattr(b, "recvmmsg_into"):
+            yield timed(receive_own, [(size, 0, source)], 1, fill, nothing)
+        else:
+            yield timed(receive_by_hand, (size, source), 1, fill, nothing)
+        check(buffers[0][:size], data)
+
+
 @case("send_segments", GROUP, link=(GRO, PLAIN), size=SIZES, mode=MODES, limit="send_segments")
 def send_segments(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     data = payload(size * BATCH)

@@ -13,6 +13,7 @@ from fastsock.compiled.posix cimport iovec, mmsghdr, socklen_t
 cdef enum:
     INLINE_MESSAGES = 32  # more than that take memory from the heap
     MOST_MESSAGES = 1024  # in one system call: UIO_MAXIOV
+    FEW_BUFFERS = 8  # bytearrays that recvmmsg_into locks at first; to lock 64 takes as long as a receive
     BLOCK_SIZE = 4 * 1024 * 1024  # bytes of data; of them only the pages that were once filled exist
 
 
@@ -52,7 +53,8 @@ cdef struct Block:
 
 cdef int begin_batch(Batch *batch, Py_ssize_t count) except -1
 cdef bint take_messages(int family, tuple messages, Batch *batch) except -1
-cdef bint take_buffers(tuple buffers, Batch *batch) except -1
+cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1
+cdef bint take_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1
 cdef int take_segments(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1
 cdef void release_batch(Batch *batch) noexcept
 

@@ -1,6 +1,7 @@
 """The arrays of sendmmsg(2) and recvmmsg(2), and the two calls (`batch.pxd`)."""
 
 from cpython.buffer cimport PyBuffer_Release
+from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
 from cpython.object cimport PyObject
@@ -97,12 +98,29 @@ cdef bint take_messages(int family, tuple messages, Batch *batch) except -1:
     return False
 
 
-cdef bint take_buffers(tuple buffers, Batch *batch) except -1:
-    """Lock each buffer to receive into, and have room for its address; False, with none locked, if one can't be."""
+cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
+    """Whether there are any and each can be locked, and how many to lock at first: a bytearray can be at any time."""
+    cdef Py_buffer view
+    cdef Py_ssize_t index, count = PyTuple_GET_SIZE(buffers)
+    at_once[0] = FEW_BUFFERS
+    for index in range(FEW_BUFFERS, count):
+        if not PyByteArray_CheckExact(<object>PyTuple_GET_ITEM(buffers, index)):
+            at_once[0] = MOST_MESSAGES
+            break
+    for index in range(at_once[0], count):
+        if not PyByteArray_CheckExact(<object>PyTuple_GET_ITEM(buffers, index)):
+            if not take_writable(<object>PyTuple_GET_ITEM(buffers, index), &view):
+                return False
+            PyBuffer_Release(&view)
+    return count > 0
+
+
+cdef bint take_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1:
+    """Lock up to `most` of them, from `first` on, with room for addresses; False, with none locked, if one can't be."""
     cdef Py_ssize_t index
-    begin_batch(batch, PyTuple_GET_SIZE(buffers))
+    begin_batch(batch, min(PyTuple_GET_SIZE(buffers) - first, most))
     for index in range(batch.messages.count):
-        if not take_writable(<object>PyTuple_GET_ITEM(buffers, index), &batch.views[index]):
+        if not take_writable(<object>PyTuple_GET_ITEM(buffers, first + index), &batch.views[index]):
             release_batch(batch)
             return False
         add_view(batch, index)
@@ -138,6 +156,7 @@ cdef void release_batch(Batch *batch) noexcept:
         PyMem_Free(batch.iovecs)
         PyMem_Free(batch.addresses)
         PyMem_Free(batch.views)
+        batch.messages.array = batch.inline_messages
 
 
 # Memory of ours

@@ -10,6 +10,7 @@ import _socket
 from cpython.buffer cimport PyBuffer_Release
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.string cimport memcpy, memset
 
 from fastsock.pure import datagram as pure
@@ -27,6 +28,7 @@ from fastsock.compiled.batch cimport (
     Messages,
     attempt_recvmmsg,
     attempt_sendmmsg,
+    check_buffers,
     forget,
     give_block,
     known_address,
@@ -42,6 +44,7 @@ from fastsock.compiled.descriptors cimport borrow_docs
 from fastsock.compiled.posix cimport (
     AF_INET,
     AF_INET6,
+    AF_UNIX,
     CMSG_DATA,
     CMSG_FIRSTHDR,
     CMSG_LEN,
@@ -55,6 +58,7 @@ from fastsock.compiled.posix cimport (
     POLLIN,
     POLLOUT,
     SOCK_DGRAM,
+    SOCK_SEQPACKET,
     SOCK_STREAM,
     UDP_GRO,
     UDP_SEGMENT,
@@ -67,7 +71,7 @@ from fastsock.compiled.posix cimport (
     socklen_t,
 )
 from fastsock.compiled.receive cimport receive
-from fastsock.compiled.wait cimport check_progress, perform
+from fastsock.compiled.wait cimport check_progress, may_keep_gil, perform
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
@@ -129,9 +133,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         if not take_messages(self.sock_family, messages, &batch):
             return PureOps.sendmmsg(self, messages, flags)
         try:
-            for message in messages:
-                if isinstance(message, tuple) and message[1] is not None:
-                    PySys_Audit("socket.sendto", "OO", <PyObject *>self, <PyObject *>message[1])
+            audit_messages(self, messages)
             begin(&call, self, POLLOUT, NULL, 0, c_flags)
             return send_batch(&call, &batch)
         finally:
@@ -141,7 +143,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         cdef Call call
         cdef Messages messages
         cdef Block *block
-        cdef Py_ssize_t most, size
+        cdef Py_ssize_t most, size, count
         cdef int c_flags
         if (
             not is_served_here(self)
@@ -156,10 +158,12 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
             messages.first = 0
             messages.count = min(most, block.slots)
             begin(&call, self, POLLIN, &messages, messages.count * size, c_flags)
-            take_received(received, block, perform(attempt_recvmmsg, &call), c_flags)
-            while len(received) < most and len(received) % block.slots == 0 and has_datagram(&call):
+            count = perform(attempt_recvmmsg, &call)
+            take_received(received, block, count, c_flags)
+            while count == block.slots and len(received) < most and has_datagram(&call):
                 messages.count = min(most - len(received), block.slots)
-                take_received(received, block, receive_more(&call), c_flags)
+                count = receive_more(&call)
+                take_received(received, block, count, c_flags)
             return received
         finally:
             give_block(block)
@@ -167,24 +171,32 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
     def recvmmsg_into(self, buffers, flags=0):
         cdef Batch batch
         cdef Call call
+        cdef Known known
+        cdef Py_ssize_t at_once, count
         cdef int c_flags
         if not is_served_here(self) or not take_int(flags, &c_flags):
             return PureOps.recvmmsg_into(self, buffers, flags)
         buffers = tuple(buffers)
-        if not buffers or not take_buffers(buffers, &batch):
+        if not check_buffers(buffers, &at_once) or not take_buffers(buffers, 0, at_once, &batch):
             return PureOps.recvmmsg_into(self, buffers, flags)
+        received = []
+        known.address = NULL
         try:
             begin(&call, self, POLLIN, &batch.messages, batch.size, c_flags)
-            batch.messages.first = perform(attempt_recvmmsg, &call)
-            while (
-                batch.messages.first < batch.messages.count
-                and batch.messages.first % MOST_MESSAGES == 0
-                and has_datagram(&call)
-            ):
-                batch.messages.first += receive_more(&call)
-            return lengths_received(&batch, c_flags)
+            count = perform(attempt_recvmmsg, &call)
+            take_lengths(received, &batch, &known, count, c_flags)
+            while count == batch.messages.count and len(received) < len(buffers) and has_datagram(&call):
+                at_once = min(at_once * 8, <Py_ssize_t>MOST_MESSAGES)
+                release_batch(&batch)
+                if not take_buffers(buffers, len(received), at_once, &batch):
+                    break
+                call.size = batch.size
+                count = receive_more(&call)
+                take_lengths(received, &batch, &known, count, c_flags)
+            return received
         finally:
             release_batch(&batch)
+            forget(&known)
 
     def send_segments(self, data, segment_size, address=None, flags=0):
         cdef Segments segments
@@ -217,7 +229,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
                 raise
             return sent
         except BaseException as error:
-            error.transferred = sent
+            error.transferred = sent + getattr(error, "transferred", 0)
             raise
         finally:
             PyBuffer_Release(&view)
@@ -269,8 +281,8 @@ cdef list kept_docs = borrow_docs(DatagramOps, (PureOps,))
 cdef inline bint is_served_here(DatagramOps self) except -1:
     """Whether it is a socket of datagrams, of a family that is packed here, and its class has no calls of its own."""
     global plain_class
-    if self.sock_type == SOCK_STREAM or not is_packed_here(self.sock_family):
-        return False
+    if self.sock_type == SOCK_STREAM or self.sock_type == SOCK_SEQPACKET or not is_packed_here(self.sock_family):
+        return False  # a SOCK_SEQPACKET's end would come as one empty datagram after the other
     if type(self) is plain_class:
         return True
     for name in own_calls:
@@ -281,6 +293,17 @@ cdef inline bint is_served_here(DatagramOps self) except -1:
 
 
 # Sending
+
+
+cdef inline int audit_messages(DatagramOps self, tuple messages) except -1:
+    """sendto's event for each message that has an address."""
+    cdef PyObject *message
+    cdef Py_ssize_t index
+    for index in range(PyTuple_GET_SIZE(messages)):
+        message = PyTuple_GET_ITEM(messages, index)
+        if PyTuple_Check(<object>message) and <object>PyTuple_GET_ITEM(<object>message, 1) is not None:
+            PySys_Audit("socket.sendto", "OO", <PyObject *>self, PyTuple_GET_ITEM(<object>message, 1))
+    return 0
 
 
 cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
@@ -295,8 +318,7 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
                 check_progress(call)
             went = perform(attempt_sendmmsg, call)
             messages.first += went
-            # Short: for want of room, which is waited for, or by an error, which is left to the next call.
-            if messages.first < messages.count and went < MOST_MESSAGES and (call.timeout == 0 or has_room(call)):
+            if messages.first < messages.count and went < MOST_MESSAGES and (call.timeout == 0 or met_error(call)):
                 break
     except OSError:
         if messages.first == 0:
@@ -348,6 +370,9 @@ cdef Py_ssize_t send_cut(DatagramOps self, Segments *segments, object address) e
                 batch.messages.array[index].msg_hdr.msg_name = &segments.packed
                 batch.messages.array[index].msg_hdr.msg_namelen = segments.address_size
         return min(send_batch(&segments.call, &batch) * segments.segment_size, size)
+    except BaseException as error:
+        error.transferred = getattr(error, "transferred", 0) * segments.segment_size
+        raise
     finally:
         release_batch(&batch)
 
@@ -383,8 +408,14 @@ cdef inline void put_segment_size(msghdr *message, Control *control, unsigned sh
     memcpy(CMSG_DATA(header), &segment_size, sizeof(segment_size))
 
 
-cdef inline bint has_room(Call *call) noexcept:
-    return ready_events(call, POLLOUT) != 0
+cdef inline bint met_error(Call *call) noexcept:
+    """Whether a call was short by an error, which is left to the next call, not for want of room, which is waited for.
+
+    A buffer of UDP that was full is not writable again before half of it is free, so soon after a call room means an
+    error. A unix socket may be writable for its peer's sake, or although there is no room where a message is to go:
+    the next try tells.
+    """
+    return (<base.socket>call.sock).sock_family != AF_UNIX and ready_events(call, POLLOUT) != 0
 
 
 # Receiving
@@ -408,28 +439,25 @@ cdef inline int take_received(list received, Block *block, ssize_t count, int fl
     return 0
 
 
-cdef list lengths_received(Batch *batch, int flags):
-    cdef Known known
+cdef inline int take_lengths(list received, Batch *batch, Known *known, ssize_t count, int flags) except -1:
     cdef mmsghdr *message
-    cdef Py_ssize_t index
-    received = []
-    known.address = NULL
-    try:
-        for index in range(batch.messages.first):
-            message = &batch.messages.array[index]
-            address = known_address(&known, &batch.addresses[index], message.msg_hdr.msg_namelen)
-            received.append((message.msg_len, flags_told(&message.msg_hdr, flags), address))
-        return received
-    finally:
-        forget(&known)
+    cdef ssize_t index
+    for index in range(count):
+        message = &batch.messages.array[index]
+        address = known_address(known, &batch.addresses[index], message.msg_hdr.msg_namelen)
+        received.append((message.msg_len, flags_told(&message.msg_hdr, flags), address))
+    return 0
 
 
 cdef ssize_t receive_more(Call *call) noexcept:
-    """What is there now; 0 if another thread has taken it."""
+    """What is there now; 0 if nothing is, though poll said so: another thread has taken it, or it was shut down."""
     cdef ssize_t result
     call.fd = current_fd(call.sock)
-    with nogil:
+    if may_keep_gil(call):
         result = attempt_recvmmsg(call, MSG_DONTWAIT)
+    else:
+        with nogil:
+            result = attempt_recvmmsg(call, MSG_DONTWAIT)
     return max(result, 0)
 
 

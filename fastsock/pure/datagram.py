@@ -140,7 +140,7 @@ class DatagramOps(Base):
                     raise
                 return sent
             except BaseException as error:
-                error.transferred = sent  # type: ignore[attr-defined]
+                error.transferred = sent + getattr(error, "transferred", 0)  # type: ignore[attr-defined]
                 raise
 
     def recv_segments(self, bufsize: int, flags: int = 0) -> tuple[bytes, int, Any]:
@@ -294,7 +294,11 @@ def send_cut(
     with contextlib.ExitStack() as held:
         starts = range(0, max(len(part), 1), segment_size)
         messages = [(held.enter_context(part[start : start + segment_size]), address) for start in starts]
-        return min(send_singly(sock, messages, flags, deadline) * segment_size, len(part))
+        try:
+            return min(send_singly(sock, messages, flags, deadline) * segment_size, len(part))
+        except BaseException as error:
+            error.transferred = getattr(error, "transferred", 0) * segment_size  # type: ignore[attr-defined]
+            raise
 
 
 def can_cut(sock: stdlib.socket, segment_size: int) -> bool:
@@ -312,7 +316,9 @@ def can_cut(sock: stdlib.socket, segment_size: int) -> bool:
 def has_option(sock: stdlib.socket, option: int) -> bool:
     try:
         sock.getsockopt(stdlib.IPPROTO_UDP, option)
-    except OSError:
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise  # a closed socket says nothing about the kernel
         return False
     return True
 
