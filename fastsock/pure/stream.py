@@ -90,6 +90,7 @@ class SocketStream:
         "_start",
         "_struct",
         "_tried",
+        "_unpack",
         "_write_buffer",
         "_writing",
     )
@@ -113,6 +114,7 @@ class SocketStream:
         self._prefix, little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
         code = PREFIX_CODES.get(self._prefix)
         self._struct = struct.Struct(("<" if little else ">") + code) if code else None
+        self._unpack = self._struct.unpack_from if self._struct else None
         if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
             raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
         if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
@@ -249,8 +251,15 @@ class SocketStream:
         if not self._reading.acquire(False):  # a Turn, which costs more
             raise busy("reading")
         try:
+            data = self._input
+            start = self._start + self._prefix
+            if self._unpack is not None and start <= len(data):
+                end = start + self._unpack(data, self._start)[0]
+                if end < len(data) and end - start <= self._max_size and isinstance(data, bytes):  # the usual case
+                    self._start, self._searched = end, None
+                    return data[start:end]
             start, end, behind = self._find_frame(self._start)
-            if behind > len(self._input):
+            if behind > len(data):
                 start, end, behind = self._await_frame()
             frame = bytes(self._input[start:end])
             self._go_on(behind)
@@ -274,12 +283,21 @@ class SocketStream:
                 start, end, behind = self._await_frame()
             data = bytes(self._input)
             memory = memoryview(data) if views else data
-            frames = []
-            with contextlib.suppress(LimitOverrunError, ValueError):  # these are the next call's
-                while behind <= len(data):
+            frames = [memory[start:end]]
+            position = behind
+            unpack, prefix, held = self._unpack, self._prefix, len(data)
+            if unpack is not None:  # the usual case
+                while (start := position + prefix) <= held:
+                    end = start + unpack(data, position)[0]
+                    if end > held or end - start > self._max_size:
+                        break
                     frames.append(memory[start:end])
-                    position = behind
-                    start, end, behind = self._find_frame(position)
+                    position = end
+            else:
+                with contextlib.suppress(LimitOverrunError, ValueError):  # these are the next call's
+                    while (found := self._find_frame(position))[2] <= held:
+                        start, end, position = found
+                        frames.append(memory[start:end])
             self._go_on(position)
             return frames
 
@@ -433,10 +451,14 @@ class SocketStream:
 
     def _take(self, size: int) -> bytes:
         """The first bytes, which are there; they leave the buffer."""
-        end = self._start + size
-        data = bytes(self._input[self._start : end] if size < len(self._input) else self._input)
+        data, start = self._input, self._start
+        end = start + size
+        if end < len(data) and isinstance(data, bytes):  # the usual case
+            self._start, self._searched = end, None
+            return data[start:end]
+        taken = bytes(data[start:end] if size < len(data) else data)
         self._go_on(end)
-        return data
+        return taken
 
     def _go_on(self, position: int) -> None:
         """Forget what is buffered before that position."""
@@ -502,11 +524,11 @@ class SocketStream:
         if self._prefix == DELIMITED:
             return self._find_delimited(position)
         data = self._input
-        if self._struct is not None:
+        if self._unpack is not None:
             start = position + self._prefix
             if start > len(data):
                 return start, start, start
-            (size,) = self._struct.unpack_from(data, position)
+            (size,) = self._unpack(data, position)
         else:
             size, start = 0, position
             while True:
