@@ -34,7 +34,12 @@ READ_SIZE = 64 * 1024  # bytes asked for at a receive, unless more is known to c
 AHEAD_SIZE = 256 * 1024  # bytes; memory for a frame is taken as it comes from there on
 RECORD_SIZE = 16 * 1024  # bytes of a TLS record: up to that many are put together for one send
 LONGEST_VARINT = 10  # bytes, of 64 bits
-PREFIX_CODES = {1: "B", 2: "H", 4: "I", 8: "Q"}
+# By the prefix's size and whether it is little-endian: how it is read and written.
+PREFIXES = {
+    (size, order == "<"): (struct.Struct(order + code).unpack_from, struct.Struct(order + code).pack)
+    for size, code in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))
+    for order in "<>"
+}
 
 
 class StreamDeadline:
@@ -83,12 +88,12 @@ class SocketStream:
         "_limit",
         "_max_size",
         "_output",
+        "_pack",
         "_prefix",
         "_reading",
         "_searched",
         "_socket",
         "_start",
-        "_struct",
         "_tried",
         "_unpack",
         "_write_buffer",
@@ -112,9 +117,9 @@ class SocketStream:
         if write_buffer < 0:
             raise ValueError(f"write_buffer must not be negative, got {write_buffer}")
         self._prefix, little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
-        code = PREFIX_CODES.get(self._prefix)
-        self._struct = struct.Struct(("<" if little else ">") + code) if code else None
-        self._unpack = self._struct.unpack_from if self._struct else None
+        codec = PREFIXES.get((self._prefix, little))
+        self._unpack = codec[0] if codec else None
+        self._pack = codec[1] if codec else None
         if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
             raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
         if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
@@ -283,7 +288,7 @@ class SocketStream:
                 start, end, behind = self._await_frame()
             data = bytes(self._input)
             memory = memoryview(data) if views else data
-            frames = [memory[start:end]]
+            frames: list[Any] = [memory[start:end]]
             position = behind
             unpack, prefix, held = self._unpack, self._prefix, len(data)
             if unpack is not None:  # the usual case
@@ -571,8 +576,8 @@ class SocketStream:
         if self._prefix != VARINT:
             if size >> 8 * self._prefix:
                 raise ValueError(f"a frame of {size} bytes does not fit a prefix of {self._prefix} bytes")
-            assert self._struct is not None
-            return self._struct.pack(size)
+            assert self._pack is not None
+            return self._pack(size)
         encoded = bytearray()
         while size >= 0x80:
             encoded.append(size & 0x7F | 0x80)
