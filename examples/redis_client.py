@@ -26,19 +26,24 @@ class Redis:
 
     def execute(self, *arguments: bytes):
         """One command's answer; RedisError if that is an error."""
-        self.stream.write(command(arguments))
-        answer = self.read_answer()
+        (answer,) = self.pipeline(arguments)
         if isinstance(answer, RedisError):
             raise answer
         return answer
 
     def pipeline(self, *commands: tuple[bytes, ...]) -> list:
         """The answers to several commands that are sent together; errors stand among them."""
-        self.stream.writelines(map(command, commands))
-        return [self.read_answer() for _ in commands]
+        try:
+            self.stream.writelines(map(command, commands))
+            return [self.read_answer() for _ in commands]
+        except BaseException:
+            self.close()  # an answer that comes later must not be taken for that to the next command
+            raise
 
     def read_answer(self):
         line = self.stream.readline()
+        if not line.endswith(b"\r\n"):
+            raise ConnectionError("the server has closed the connection")
         kind, rest = line[:1], line[1:-2]
         if kind == b"$":
             # The size, -1 for what is not there, then so many bytes and the end of the line.
@@ -52,7 +57,7 @@ class Redis:
             return RedisError(rest.decode())
         if kind == b"*":
             return None if rest == b"-1" else [self.read_answer() for _ in range(int(rest))]
-        raise ConnectionError(f"no RESP: {line!r}" if line else "the server has closed the connection")
+        raise ConnectionError(f"no RESP: {line!r}")
 
     def ping(self) -> bool:
         return self.execute(b"PING") == b"PONG"

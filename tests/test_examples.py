@@ -309,6 +309,36 @@ with Redis(port={redis_port}) as redis:
     assert check_code(code, fastsock.BACKEND) == "ERR value is not an integer or out of range"
 
 
+def test_redis_answer_that_is_cut_off(fastsock):
+    """A server that goes away, or is late, in the middle of an answer: no part of it counts, then or later."""
+    code = f"""
+import socket, sys, threading
+sys.path.insert(0, {os.fspath(EXAMPLES)!r})
+from redis_client import Redis
+def serve(end):
+    with server.accept()[0] as sock:
+        sock.recv(100)
+        sock.sendall(b":123")
+        if end == "late":
+            late.wait()
+            sock.sendall(b"45" + bytes([13, 10]))
+for end in ("gone", "late"):
+    late = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve, args=(end,))
+        thread.start()
+        with Redis(port=server.getsockname()[1], timeout=0.2) as redis:
+            for _ in range(2):
+                try:
+                    print(redis.execute(b"INCR", b"key"))
+                except OSError as error:
+                    print(type(error).__name__)
+                late.set()
+        thread.join()
+"""
+    assert check_code(code, fastsock.BACKEND).split() == ["ConnectionError", "OSError", "TimeoutError", "OSError"]
+
+
 # Chat
 
 

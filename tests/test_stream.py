@@ -701,6 +701,12 @@ def test_closed_stream(fastsock):
 def test_two_readers(fastsock):
     """The second one gets a RuntimeError, even for bytes that are buffered; the first goes on."""
     with stream_and_peer(fastsock) as (stream, peer):
+        with in_thread(stream.readexactly, 5) as first:
+            time.sleep(0.1)
+            with pytest.raises(RuntimeError, match="another call is reading"):
+                stream.read(0)  # while nothing is buffered
+            peer.send(b"first")
+            assert first.result() == b"first"
         peer.send(b"abc")
         assert stream.peek(1) == b"a"
         with in_thread(stream.readexactly, 6) as first:
@@ -711,7 +717,9 @@ def test_two_readers(fastsock):
                 stream.readuntil,
                 stream.read_frame,
                 stream.read_frames,
+                lambda: stream.read(0),
                 lambda: stream.read(1),
+                lambda: stream.peek(0),
                 lambda: stream.peek(1),
                 lambda: stream.readexactly(1),
                 lambda: stream.readinto(bytearray(1)),
@@ -736,6 +744,47 @@ def test_two_writers(fastsock):
             stream.writelines([b"x"])
         assert peer.recv_exactly(len(BULK)) == BULK
         assert first.result() is None
+
+
+def test_a_socket_may_not_read_or_write_within_a_call(fastsock):
+    """A socket's own methods that use the stream again, gettimeout() too, get the RuntimeError of a second user."""
+    events, results = [b"a" * 50_000, b"b" * 50_000, b"c" * 50_000], []
+
+    class Recursive(Script):
+        def gettimeout(self):
+            results.append(outcome(call)[:2])
+
+    sock = Recursive(events)
+    stream = fastsock.SocketStream(sock)
+    call = lambda: stream.readexactly(10)  # noqa: E731
+    assert stream.readexactly(150_000) == b"".join(events)
+    call = lambda: stream.write(b"within")  # noqa: E731
+    stream.write(b"one")
+    stream.write_frame(BULK[:50_000])
+    stream.writelines([BULK[:50_000], b"two"])
+    stream.flush()
+    assert sock.sent == b"one" + frames_of(BULK[:50_000]) + BULK[:50_000] + b"two"
+    assert set(results) == {("raised", "RuntimeError")}
+
+
+def test_a_collection_may_not_read_within_a_call(fastsock):
+    """What the garbage collector sets off while frames are made finds a stream in use, or one that is in order."""
+    with stream_and_peer(fastsock, timeout=0.0) as (stream, peer):
+        peer.send(frames_of(*[b"frame"] * 50))
+        before = gc.get_threshold()
+        callback = lambda *_: outcome(stream.read_frame)  # noqa: E731
+        gc.callbacks.append(callback)
+        gc.set_threshold(1)
+        try:
+            frames = stream.read_frames(views=True)
+        finally:
+            gc.set_threshold(*before)
+            gc.callbacks.remove(callback)
+        assert {bytes(frame) for frame in frames} == {b"frame"}
+        peer.send(b"rest")
+        while len(rest := stream.peek(100)) > 4:
+            assert stream.read_frame() == b"frame"
+        assert rest == b"rest"
 
 
 def test_one_reads_while_another_writes(make_pair, request):
@@ -816,6 +865,19 @@ def test_after_the_deadline(fastsock):
                 call()
         stream.set_deadline(None)
         assert stream.readline() == b"three\n"
+
+
+def test_end_of_the_stream_after_the_deadline(fastsock):
+    """An end that was met needs no socket, and so no time."""
+    with stream_and_peer(fastsock) as (stream, peer):
+        peer.close()
+        assert stream.read(1) == b""
+        stream.set_deadline(0)
+        assert (stream.read(1), stream.read(), stream.readline(), stream.peek(1)) == (b"",) * 4
+        assert stream.readinto(bytearray(1)) == 0
+        for call in (stream.read_frame, lambda: stream.readexactly(1), lambda: stream.readexactly(100_000)):
+            with pytest.raises(fastsock.IncompleteReadError):
+                call()
 
 
 def test_deadline_contexts(fastsock):
@@ -990,6 +1052,25 @@ def test_close_that_cannot_flush(fastsock):
         assert peer.fileno() >= 0
 
 
+def test_many_small_writes_into_a_large_buffer(fastsock):
+    """They are copied a few times over, and not once for each that follows."""
+    with stream_and_peer(fastsock, write_buffer=2**30) as (stream, peer):
+        grown = []
+        tracemalloc.start()
+        try:
+            for _ in range(30_000):
+                stream.write(b"x" * 100)
+                size = tracemalloc.get_traced_memory()[0] // 1000
+                if not grown or size > grown[-1]:
+                    grown.append(size)
+        finally:
+            tracemalloc.stop()
+        assert len(grown) < 200
+        with in_thread(peer.recv_exactly, 3_000_000) as received:
+            stream.flush()
+            assert received.result() == b"x" * 3_000_000
+
+
 # TLS
 
 
@@ -1035,6 +1116,48 @@ def test_start_tls_and_the_deadline(fastsock, contexts):
         assert 0.1 < time.monotonic() - began < 2
 
 
+def test_start_tls_that_is_refused(fastsock, contexts):
+    """The stream stays as it was: its writer alone, its timeout, its socket open."""
+    with stream_and_peer(fastsock, timeout=TIMEOUT) as (stream, peer):
+        peer.send(b"early")
+        assert stream.peek(1) == b"e"
+        with in_thread(stream.write, BULK):
+            time.sleep(0.1)
+            for call in (lambda: stream.start_tls(contexts[1], "localhost"), stream.flush):
+                with pytest.raises(RuntimeError, match="another call is writing"):
+                    call()
+            assert peer.recv_exactly(len(BULK)) == BULK
+        assert stream.read(5) == b"early"
+        stream.set_deadline(5)
+        with pytest.raises(ValueError, match="server_hostname"):
+            stream.start_tls(contexts[1])
+        assert stream.socket.gettimeout() == TIMEOUT
+        stream.set_deadline(0)
+        with pytest.raises(TimeoutError, match="timed out"):
+            stream.start_tls(contexts[1], "localhost")
+        stream.set_deadline(None)
+        stream.socket.settimeout(0.0)
+        with pytest.raises(ValueError, match="needs a blocking socket"):
+            stream.start_tls(contexts[1], "localhost")
+        stream.write(b"in the clear")
+        assert peer.recv(100) == b"in the clear"
+
+
+def test_tls_write_goes_on_under_a_deadline(fastsock, contexts):
+    """ssl refuses to try a part again with fewer bytes than it had before."""
+    with tls_pair(fastsock, contexts, timeout=0.2) as (sock, peer):
+        stream = fastsock.SocketStream(sock)
+        data = BULK * 3
+        with pytest.raises(TimeoutError):
+            stream.write(data)
+        peer.settimeout(TIMEOUT)
+        sock.settimeout(TIMEOUT)
+        with in_thread(fastsock.SocketStream(peer).readexactly, len(data)) as received:
+            with stream.deadline(TIMEOUT):
+                stream.flush()
+            assert received.result() == data
+
+
 def test_non_blocking_tls(fastsock, contexts):
     """ssl's own exceptions come through, and nothing is lost."""
     with tls_pair(fastsock, contexts) as (sock, peer):
@@ -1053,6 +1176,20 @@ def test_non_blocking_tls(fastsock, contexts):
             time.sleep(0.02)
         else:
             raise AssertionError("the frame did not come")
+
+
+def test_subclass(fastsock):
+    """A subclass may take what it likes."""
+
+    class Named(fastsock.SocketStream):
+        def __init__(self, name, sock):
+            super().__init__(sock, prefix=1)
+            self.name = name
+
+    with stream_pair(fastsock, timeout=TIMEOUT) as (a, b):
+        Named("writer", a).write_frame(b"frame")
+        reader = Named(name="reader", sock=b)
+        assert (reader.name, reader.read_frame()) == ("reader", b"frame")
 
 
 # Bad input
@@ -1108,8 +1245,10 @@ def test_wrong_arguments(fastsock):
         ):
             with pytest.raises(TypeError):
                 call()
-        with pytest.raises((TypeError, BufferError)):
-            stream.readinto(b"read-only")
+        for buffer in (b"read-only", memoryview(bytearray(10))[::2]):
+            message = f"read-write bytes-like object is required, not '{type(buffer).__name__}'"
+            with pytest.raises(TypeError, match=message):
+                stream.readinto(buffer)
         with memoryview(bytes(10))[::2] as gaps:
             for call in (stream.write, stream.write_frame, lambda data: stream.writelines([b"good", data])):
                 with pytest.raises((TypeError, BufferError)):

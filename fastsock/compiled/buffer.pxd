@@ -68,11 +68,18 @@ cdef inline object take(Buffer *buffer, Py_ssize_t size):
     return result
 
 
+cdef inline int make_room(Buffer *buffer, Py_ssize_t size) except -1:
+    """Room for so many bytes behind what is buffered, and for as many again: many small ones must not cost n**2."""
+    if buffer.capacity - buffer.end < size:
+        reserve(buffer, held(buffer) + max(size, held(buffer)))
+    return 0
+
+
 cdef inline int append(Buffer *buffer, const void *data, Py_ssize_t size) except -1:
     """Put a copy of these bytes behind what is buffered."""
     if size == 0:
         return 0
-    reserve(buffer, held(buffer) + size)
+    make_room(buffer, size)
     memcpy(buffer.data + buffer.end, data, size)
     buffer.end += size
     return 0

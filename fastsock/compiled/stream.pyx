@@ -23,7 +23,7 @@ from fastsock.compiled.ops import SocketOps
 from fastsock.pure import ops as pure_ops
 from fastsock.pure.stream import SocketStream as PureStream
 from fastsock.pure.stream import StreamDeadline as PureDeadline
-from fastsock.pure.stream import accepted, can_wait, is_closed, timeout_of, too_large
+from fastsock.pure.stream import accepted, can_wait, is_closed, not_writable, timeout_of, too_large
 
 from fastsock.compiled cimport base
 from fastsock.compiled.arguments cimport lend_bytes
@@ -34,6 +34,7 @@ from fastsock.compiled.buffer cimport (
     drop,
     held,
     lend,
+    make_room,
     reserve,
     reserve_exactly,
     shrink,
@@ -126,9 +127,10 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef bint at_end
     cdef bint reading
     cdef bint writing
+    cdef Py_ssize_t tried      # bytes of the last part that a send() refused: ssl wants no fewer when it is tried again
     cdef object __weakref__
 
-    def __cinit__(
+    def __init__(
         self, sock, *, limit=2**16, prefix=4, byteorder="big", delimiter=None, max_size=2**20, write_buffer=0
     ):
         limit, write_buffer = operator.index(limit), operator.index(write_buffer)
@@ -136,13 +138,14 @@ One thread may read while another writes. Two that read, or two that write, get 
             raise ValueError(f"limit must be positive, got {limit}")
         if write_buffer < 0:
             raise ValueError(f"write_buffer must not be negative, got {write_buffer}")
-        self.framing.prefix, self.framing.little, self.delimiter, self.framing.max_size = check(
-            prefix, byteorder, delimiter, max_size
-        )
+        framing = check(prefix, byteorder, delimiter, max_size)
         if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
             raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
         if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
             raise ValueError("a stream socket is required, not a datagram socket")
+        if self.sock is not None:
+            raise RuntimeError("a stream can't be initialized twice")
+        self.framing.prefix, self.framing.little, self.delimiter, self.framing.max_size = framing
         self.limit = min(limit, INT64_MAX // 4)
         self.write_buffer = min(write_buffer, INT64_MAX // 4)
         self.use(sock)
@@ -162,7 +165,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         if size < 0:
             self.await_end()
             size = held(&self.input)
-        elif size > 0:
+        elif size > 0 or self.reading:
             self.await_any(min(size, AHEAD_SIZE))
         return take(&self.input, min(size, held(&self.input)))
 
@@ -170,7 +173,10 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_buffer view
         cdef Py_ssize_t size
         cdef Call call
-        PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+        try:
+            PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE)
+        except BufferError:
+            raise not_writable(buffer) from None
         try:
             if self.reading or held(&self.input) == 0:
                 self.begin_read(&call)
@@ -230,7 +236,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_ssize_t size = operator.index(n)
         if size < 0:
             raise ValueError("peek size can not be less than zero")
-        if size > 0:
+        if size > 0 or self.reading:
             self.await_any(1)
         return PyBytes_FromStringAndSize(self.input.data + self.input.start, min(size, held(&self.input)))
 
@@ -260,20 +266,19 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     def read_frames(self, *, views=False):
         cdef Frame frame
-        cdef Py_ssize_t start, offset
+        cdef Py_ssize_t position = 0
+        cdef const char *data
         cdef list frames = []
         if self.reading or self.find_frame(&frame) != WHOLE:
             self.await_frame(&frame)
-        start = self.input.start
-        whole = lend(&self.input, start, self.input.end, False) if views else None
+        if views:
+            return self.view_frames(&frame)
+        data = self.input.data + self.input.start
         while True:
-            offset = self.input.start + frame.start
-            if views:
-                frames.append(whole[offset - start:offset - start + <Py_ssize_t>frame.size])
-            else:
-                frames.append(PyBytes_FromStringAndSize(self.input.data + offset, frame.size))
-            discard(&self.input, frame.total)
-            if held(&self.input) == 0 or self.find_frame(&frame) != WHOLE:
+            frames.append(PyBytes_FromStringAndSize(data + position + frame.start, frame.size))
+            position += frame.total
+            if self.find_next(position, &frame) != WHOLE:
+                discard(&self.input, position)
                 return frames
 
     # Writing
@@ -295,16 +300,19 @@ One thread may read while another writes. Two that read, or two that write, get 
                 memoryview(buffer).cast("B").release()  # raises what is wrong with one of them
             raise BufferError("a buffer could not be locked")
         try:
-            self.check_writing()
-            if held(&self.output) + vector.size <= max(self.write_buffer, 0 if self.is_plain else RECORD_SIZE):
-                for i in range(vector.count):
-                    append(&self.output, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
-                if held(&self.output) > self.write_buffer:
-                    self.flush_output()
-            elif self.is_plain:
-                self.send_vector(&vector, False)
-            else:
-                self.put_each(buffers, &vector)
+            self.begin_write()
+            try:
+                if held(&self.output) + vector.size <= max(self.write_buffer, 0 if self.is_plain else RECORD_SIZE):
+                    for i in range(vector.count):
+                        append(&self.output, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
+                    if held(&self.output) > self.write_buffer:
+                        self.flush_output()
+                elif self.is_plain:
+                    self.send_vector(&vector, False)
+                else:
+                    self.put_each(buffers, &vector)
+            finally:
+                self.writing = False
         finally:
             release_vector(&vector)
 
@@ -327,8 +335,11 @@ One thread may read while another writes. Two that read, or two that write, get 
             PyBuffer_Release(&view)
 
     def flush(self):
-        self.check_writing()
-        self.flush_output()
+        self.begin_write()
+        try:
+            self.flush_output()
+        finally:
+            self.writing = False
 
     # Deadlines
 
@@ -342,22 +353,18 @@ One thread may read while another writes. Two that read, or two that write, get 
     # The socket
 
     def start_tls(self, context, server_hostname=None, server_side=False):
-        cdef Call call
-        self.begin_read(&call)
+        self.begin_write()
         try:
-            if held(&self.input) > 0:
-                raise RuntimeError(f"{held(&self.input)} bytes came before start_tls(), unprotected")
-            self.flush()
-            self.writing = True
-            timeout = self.sock.gettimeout()
-            if self.end != 0:
-                left = max(self.end - monotonic(), 1) / 1e9
-                self.sock.settimeout(left if timeout is None else min(left, timeout))
-            self.use(context.wrap_socket(self.sock, server_side=server_side, server_hostname=server_hostname))
-            self.sock.settimeout(timeout)
+            self.claim_reading()
+            try:
+                if held(&self.input) > 0:
+                    raise RuntimeError(f"{held(&self.input)} bytes came before start_tls(), unprotected")
+                self.flush_output()
+                self.wrap(context, server_hostname, server_side)
+            finally:
+                self.end_read()
         finally:
             self.writing = False
-            self.reading = False
 
     def fileno(self):
         return self.sock.fileno()
@@ -365,7 +372,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     def close(self):
         try:
             if held(&self.output) > 0 and not is_closed(self.sock) and not self.writing:
-                self.flush_output()
+                self.flush()
         finally:
             self.close_socket()
 
@@ -389,6 +396,23 @@ One thread may read while another writes. Two that read, or two that write, get 
         if not self.reading:
             drop(&self.input)
         self.sock.close()
+        return 0
+
+    cdef int wrap(self, context, server_hostname, bint server_side) except -1:
+        """Go on over TLS. A handshake takes what is left to the deadline, the session the socket's own timeout."""
+        timeout = self.sock.gettimeout()
+        if timeout == 0:
+            raise ValueError("start_tls() needs a blocking socket, or one with a timeout")
+        if self.end != 0:
+            left = (self.end - monotonic()) / 1e9
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self.sock.settimeout(left if timeout is None else min(left, timeout))
+        try:
+            self.use(context.wrap_socket(self.sock, server_side=server_side, server_hostname=server_hostname))
+        finally:
+            if not is_closed(self.sock):
+                self.sock.settimeout(timeout)
         return 0
 
     # Receiving
@@ -425,10 +449,21 @@ One thread may read while another writes. Two that read, or two that write, get 
         return 0
 
     cdef int begin_read(self, Call *call) except -1:
-        """Begin a call that receives; end_read() ends it."""
+        """Begin a call that receives; end_read() ends it. At the end of the stream the call is not needed."""
+        self.claim_reading()
+        if self.at_end:
+            return 0
+        try:
+            self.begin_call(call, POLLIN)
+        except BaseException:
+            self.end_read()
+            raise
+        return 0
+
+    cdef int claim_reading(self) except -1:
+        # Before anything that may run Python code, which may be another thread's, or a signal handler's.
         if self.reading:
             raise RuntimeError("another call is reading on this stream")
-        self.begin_call(call, POLLIN)
         self.reading = True
         return 0
 
@@ -623,6 +658,34 @@ One thread may read while another writes. Two that read, or two that write, get 
             return self.find_delimited(frame)
         return find_prefixed(&self.framing, self.input.data + self.input.start, held(&self.input), frame)
 
+    cdef inline Found find_next(self, Py_ssize_t position, Frame *frame) noexcept:
+        """The one that begins there, behind another."""
+        cdef const char *data = self.input.data + self.input.start + position
+        cdef Py_ssize_t size = held(&self.input) - position
+        if self.framing.prefix != DELIMITED:
+            return find_prefixed(&self.framing, data, size, frame)
+        frame.start = 0
+        frame.size = find(data, size, PyBytes_AS_STRING(self.delimiter), PyBytes_GET_SIZE(self.delimiter))
+        frame.total = <Py_ssize_t>frame.size + PyBytes_GET_SIZE(self.delimiter)
+        return WHOLE if frame.size <= self.framing.max_size else PARTIAL  # of -1, not found, too
+
+    cdef list view_frames(self, Frame *frame):
+        """The first one and those behind it, as memoryviews."""
+        cdef Py_ssize_t position = 0
+        cdef list frames = []
+        # A new object may set off the garbage collector, and that other code.
+        self.reading = True
+        try:
+            whole = lend(&self.input, self.input.start, self.input.end, False)
+            while True:
+                frames.append(whole[position + frame.start:position + frame.start + <Py_ssize_t>frame.size])
+                position += frame.total
+                if self.find_next(position, frame) != WHOLE:
+                    discard(&self.input, position)
+                    return frames
+        finally:
+            self.end_read()
+
     cdef Found find_delimited(self, Frame *frame) noexcept:
         cdef Py_ssize_t at = self.search(self.delimiter)
         frame.start = 0
@@ -666,18 +729,28 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     # Sending
 
-    cdef int check_writing(self) except -1:
+    cdef int begin_write(self) except -1:
         if self.writing:
             raise RuntimeError("another call is writing on this stream")
+        self.writing = True
         return 0
 
     cdef int put(
         self, data, Py_buffer *view, const char *head, Py_ssize_t head_size, const char *tail, Py_ssize_t tail_size
     ) except -1:
+        """put_next(), as the one call that writes."""
+        self.begin_write()
+        try:
+            return self.put_next(data, view, head, head_size, tail, tail_size)
+        finally:
+            self.writing = False
+
+    cdef int put_next(
+        self, data, Py_buffer *view, const char *head, Py_ssize_t head_size, const char *tail, Py_ssize_t tail_size
+    ) except -1:
         """Send or keep what is kept, a head, the data and a tail."""
         cdef Vector vector
         cdef Py_ssize_t total = held(&self.output) + head_size + view.len + tail_size
-        self.check_writing()
         if total > self.write_buffer and total > (JOIN_SIZE if self.is_plain else RECORD_SIZE):
             if self.is_plain:
                 begin_vector(&vector)
@@ -693,6 +766,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         if total == view.len and total > self.write_buffer and self.is_plain:
             self.send_data(<char *>view.buf, view.len)
             return 0
+        make_room(&self.output, total - held(&self.output))  # all of it, lest memory ends behind the head
         append(&self.output, head, head_size)
         append(&self.output, view.buf, view.len)
         append(&self.output, tail, tail_size)
@@ -707,7 +781,6 @@ One thread may read while another writes. Two that read, or two that write, get 
         if held(&self.output) == 0:
             return 0
         self.begin_call(&call, POLLOUT)
-        self.writing = True
         try:
             while True:
                 call.data = self.output.data + self.output.start
@@ -722,8 +795,6 @@ One thread may read while another writes. Two that read, or two that write, get 
                 drop(&self.output)
             shrink(&self.output)
             raise
-        finally:
-            self.writing = False
 
     cdef ssize_t send_once(self, Call *call) except -1:
         """Send once of what is kept."""
@@ -741,7 +812,6 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_ssize_t sent = 0
         if size == 0:
             return 0
-        self.writing = True
         try:
             self.begin_call(&call, POLLOUT)
             call.data = <char *>data
@@ -758,8 +828,6 @@ One thread may read while another writes. Two that read, or two that write, get 
             if not isinstance(error, ConnectionError):
                 append(&self.output, data + sent, size - sent)
             raise
-        finally:
-            self.writing = False
 
     cdef int send_vector(self, Vector *vector, bint with_kept) except -1:
         """Send from several places, of which what is kept is the first or goes before; what does not go is kept."""
@@ -773,7 +841,6 @@ One thread may read while another writes. Two that read, or two that write, get 
             memset(&message, 0, sizeof(message))
             call.message = &message
             call.size = vector.size
-            self.writing = True
             while vector.size > 0:
                 message.msg_iov = &vector.iovecs[vector.first]
                 message.msg_iovlen = min(vector.count - vector.first, IOV_MAX)
@@ -788,8 +855,6 @@ One thread may read while another writes. Two that read, or two that write, get 
             error.transferred = getattr(error, "transferred", 0) + sent
             self.keep_rest(vector, with_kept, isinstance(error, ConnectionError))
             raise
-        finally:
-            self.writing = False
         return 0
 
     cdef int keep_rest(self, Vector *vector, bint with_kept, bint is_lost) except -1:
@@ -808,12 +873,12 @@ One thread may read while another writes. Two that read, or two that write, get 
         return 0
 
     cdef int put_each(self, list buffers, Vector *vector) except -1:
-        """put() each of a vector's buffers."""
+        """put_next() each of a vector's buffers."""
         cdef Py_ssize_t i = 0
         try:
             while i < vector.count:
                 i += 1
-                self.put(buffers[i - 1], &vector.views[i - 1], NULL, 0, NULL, 0)
+                self.put_next(buffers[i - 1], &vector.views[i - 1], NULL, 0, NULL, 0)
         except BaseException as error:
             vector.first = i
             self.keep_rest(vector, False, isinstance(error, ConnectionError))
@@ -829,7 +894,6 @@ One thread may read while another writes. Two that read, or two that write, get 
         try:
             self.flush_output()
             self.begin_call(&call, POLLOUT)
-            self.writing = True
             while sent < len(view):
                 if sent:
                     check_progress(&call)
@@ -845,7 +909,6 @@ One thread may read while another writes. Two that read, or two that write, get 
                     PyBuffer_Release(&rest)
             raise
         finally:
-            self.writing = False
             view.release()
         append(&self.output, tail, tail_size)
         self.flush_output()
@@ -853,10 +916,14 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef Py_ssize_t send_part(self, Call *call, view) except -1:
         """One send() of the socket. Under a deadline it is given a record at a time, since it may wait for room."""
+        cdef Py_ssize_t sent
         self.await_turn(call, pure_ops.WRITABLE)
-        part = view[:RECORD_SIZE] if self.end != 0 else view
+        part = view[:max(<Py_ssize_t>RECORD_SIZE, self.tried)] if self.end != 0 else view
         try:
-            return accepted(self.sock.send(part), len(part), "send")
+            self.tried = len(part)
+            sent = accepted(self.sock.send(part), len(part), "send")
+            self.tried = 0
+            return sent
         finally:
             release(part)
             release(view)

@@ -8,6 +8,7 @@ import math
 import operator
 import os
 import socket as stdlib
+import struct
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, overload
@@ -33,6 +34,12 @@ READ_SIZE = 64 * 1024  # bytes asked for at a receive, unless more is known to c
 AHEAD_SIZE = 256 * 1024  # bytes; memory for a frame is taken as it comes from there on
 RECORD_SIZE = 16 * 1024  # bytes of a TLS record: up to that many are put together for one send
 LONGEST_VARINT = 10  # bytes, of 64 bits
+# By the prefix's size and whether it is little-endian: how it is read and written.
+PREFIXES = {
+    (size, order == "<"): (struct.Struct(order + code).unpack_from, struct.Struct(order + code).pack)
+    for size, code in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))
+    for order in "<>"
+}
 
 
 class StreamDeadline:
@@ -79,13 +86,16 @@ class SocketStream:
         "_eof",
         "_input",
         "_limit",
-        "_little",
         "_max_size",
         "_output",
+        "_pack",
         "_prefix",
         "_reading",
         "_searched",
         "_socket",
+        "_start",
+        "_tried",
+        "_unpack",
         "_write_buffer",
         "_writing",
     )
@@ -106,7 +116,10 @@ class SocketStream:
             raise ValueError(f"limit must be positive, got {limit}")
         if write_buffer < 0:
             raise ValueError(f"write_buffer must not be negative, got {write_buffer}")
-        self._prefix, self._little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
+        self._prefix, little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
+        codec = PREFIXES.get((self._prefix, little))
+        self._unpack = codec[0] if codec else None
+        self._pack = codec[1] if codec else None
         if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
             raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
         if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
@@ -114,11 +127,13 @@ class SocketStream:
         self._socket = sock
         self._limit = limit
         self._write_buffer = write_buffer
-        self._input = bytearray()
+        self._input: bytes | bytearray = b""  # bytes can be sliced at once; only a part of something is a bytearray
+        self._start = 0  # of what is buffered, in _input
         self._output = bytearray()
         self._searched: tuple[bytes, int] | None = None
         self._eof = False
         self._end: float | None = None
+        self._tried = 0  # bytes of the last part that a send() refused: ssl wants no fewer when it is tried again
         self._reading = threading.Lock()
         self._writing = threading.Lock()
 
@@ -136,32 +151,26 @@ class SocketStream:
         """
         n = operator.index(n)
         with Turn(self._reading, "reading"):
-            call = Call(self, READABLE)
+            held = len(self._input) - self._start
             if n < 0:
-                while self._receive(call, 2 * len(self._input)):
-                    pass
-                n = len(self._input)
-            elif n > 0 and not self._input:
-                self._receive(call, min(n, AHEAD_SIZE))
-            return self._take(min(n, len(self._input)))
+                call = Call(self, READABLE)
+                while self._receive(call, 2 * held):
+                    held = len(self._input)
+            elif n > 0 and not held:
+                self._receive(Call(self, READABLE), min(n, AHEAD_SIZE))
+                held = len(self._input)
+            return self._take(held if n < 0 else min(n, held))
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read into `buffer` what is there, at least one byte; return how many bytes, 0 at the end of the stream.
 
         If nothing is buffered the bytes go straight into `buffer`.
         """
-        with Turn(self._reading, "reading"), memoryview(buffer) as exported, exported.cast("B") as view:
-            if view.readonly:
-                raise TypeError("a read-write bytes-like object is required")
-            if self._input:
-                size = min(len(view), len(self._input))
-                view[:size] = self._take(size)
-                return size
-            if self._eof or not view:
-                return 0
-            size = self._receive_into(Call(self, READABLE), view)
-            self._eof = size == 0
-            return size
+        with memoryview(buffer) as exported:
+            if exported.readonly or not exported.c_contiguous:
+                raise not_writable(buffer)
+            with exported.cast("B") as view, Turn(self._reading, "reading"):
+                return self._read_into(view)
 
     def readexactly(self, n: int, /) -> bytes:
         """Read exactly `n` bytes.
@@ -171,12 +180,14 @@ class SocketStream:
         n = operator.index(n)
         if n < 0:
             raise ValueError("readexactly size can not be less than zero")
-        with Turn(self._reading, "reading"):
-            call = Call(self, READABLE)
-            while len(self._input) < n:
-                if not self._receive(call, n - len(self._input)):
-                    raise IncompleteReadError(self._take(len(self._input)), n)
+        if not self._reading.acquire(False):  # a Turn, which costs more
+            raise busy("reading")
+        try:
+            if len(self._input) - self._start < n:
+                self._await_bytes(n)
             return self._take(n)
+        finally:
+            self._reading.release()
 
     def readuntil(self, separator: ReadableBuffer | tuple[ReadableBuffer, ...] = b"\n") -> bytes:
         """Read up to and with `separator`, or with that one of a tuple of them which ends first.
@@ -193,15 +204,22 @@ class SocketStream:
 
         Raises ValueError for a line of more than `limit` bytes. It is dropped up to its end, or what is buffered of it.
         """
-        with Turn(self._reading, "reading"):
-            try:
-                return self._read_until([b"\n"])
-            except IncompleteReadError as error:
-                return error.partial
-            except LimitOverrunError as error:
-                found = self._input.startswith(b"\n", error.consumed)
-                self._take(error.consumed + 1 if found else len(self._input))
-                raise ValueError(error.args[0]) from None
+        if not self._reading.acquire(False):  # a Turn, which costs more
+            raise busy("reading")
+        try:
+            if self._searched is None:
+                size = self._input.find(b"\n", self._start) + 1 - self._start
+                if 0 < size <= self._limit + 1:
+                    return self._take(size)
+            return self._read_until([b"\n"])
+        except IncompleteReadError as error:
+            return error.partial
+        except LimitOverrunError as error:
+            found = self._input.startswith(b"\n", self._start + error.consumed)
+            self._go_on(self._start + error.consumed + 1 if found else len(self._input))
+            raise ValueError(error.args[0]) from None
+        finally:
+            self._reading.release()
 
     def peek(self, n: int, /) -> bytes:
         """Return up to `n` bytes that stay in the stream; waits only if nothing is buffered. b"" at its end."""
@@ -211,11 +229,11 @@ class SocketStream:
         with Turn(self._reading, "reading"):
             if n > 0 and not self._input:
                 self._receive(Call(self, READABLE))
-            return bytes(self._input[:n])
+            return bytes(self._input[self._start : self._start + n])
 
     def at_eof(self) -> bool:
         """Whether the end of the stream was met and all before it has been read."""
-        return self._eof and not self._input
+        return self._eof and len(self._input) == self._start
 
     def __iter__(self) -> SocketStream:
         return self
@@ -235,11 +253,24 @@ class SocketStream:
         and LimitOverrunError for a frame of more than `max_size` bytes, which stays in the stream. Its memory is taken
         as its bytes come. A varint of more than 64 bits raises ValueError.
         """
-        with Turn(self._reading, "reading"):
-            start, end, total = self._await_frame()
+        if not self._reading.acquire(False):  # a Turn, which costs more
+            raise busy("reading")
+        try:
+            data = self._input
+            start = self._start + self._prefix
+            if self._unpack is not None and start <= len(data):
+                end = start + self._unpack(data, self._start)[0]
+                if end < len(data) and end - start <= self._max_size and isinstance(data, bytes):  # the usual case
+                    self._start, self._searched = end, None
+                    return data[start:end]
+            start, end, behind = self._find_frame(self._start)
+            if behind > len(data):
+                start, end, behind = self._await_frame()
             frame = bytes(self._input[start:end])
-            self._discard(total)
+            self._go_on(behind)
             return frame
+        finally:
+            self._reading.release()
 
     @overload
     def read_frames(self, *, views: Literal[False] = False) -> list[bytes]: ...
@@ -252,19 +283,28 @@ class SocketStream:
         while one of them is alive.
         """
         with Turn(self._reading, "reading"):
-            start, end, position = self._await_frame()
-            spans = [(start, end)]
-            with contextlib.suppress(LimitOverrunError, ValueError):  # these are the next call's
-                while (found := self._find_frame(position)[0]) is not None:
-                    start, end, total = found
-                    spans.append((position + start, position + end))
-                    position += total
-            data = bytes(self._input[:position])
-            self._discard(position)
-            if not views:
-                return [data[start:end] for start, end in spans]
-            whole = memoryview(data)
-            return [whole[start:end] for start, end in spans]
+            start, end, behind = self._find_frame(self._start)
+            if behind > len(self._input):
+                start, end, behind = self._await_frame()
+            data = bytes(self._input)
+            memory = memoryview(data) if views else data
+            frames: list[Any] = [memory[start:end]]
+            position = behind
+            unpack, prefix, held = self._unpack, self._prefix, len(data)
+            if unpack is not None:  # the usual case
+                while (start := position + prefix) <= held:
+                    end = start + unpack(data, position)[0]
+                    if end > held or end - start > self._max_size:
+                        break
+                    frames.append(memory[start:end])
+                    position = end
+            else:
+                with contextlib.suppress(LimitOverrunError, ValueError):  # these are the next call's
+                    while (found := self._find_frame(position))[2] <= held:
+                        start, end, position = found
+                        frames.append(memory[start:end])
+            self._go_on(position)
+            return frames
 
     # Writing
 
@@ -326,15 +366,10 @@ class SocketStream:
         handshake that fails closes the connection.
         """
         with Turn(self._reading, "reading"), Turn(self._writing, "writing"):
-            if self._input:
-                raise RuntimeError(f"{len(self._input)} bytes came before start_tls(), unprotected")
+            if held := len(self._input) - self._start:
+                raise RuntimeError(f"{held} bytes came before start_tls(), unprotected")
             self._send([])
-            timeout = self._socket.gettimeout()
-            if self._end is not None:
-                left = max(self._end - time.monotonic(), 1e-9)
-                self._socket.settimeout(left if timeout is None else min(left, timeout))
-            self._socket = context.wrap_socket(self._socket, server_side=server_side, server_hostname=server_hostname)
-            self._socket.settimeout(timeout)
+            self._wrap(context, server_hostname, server_side)
 
     def fileno(self) -> int:
         """The socket's file descriptor, -1 once it is closed."""
@@ -362,14 +397,37 @@ class SocketStream:
 
     # Within
 
+    def _wrap(self, context: ssl.SSLContext, server_hostname: str | None, server_side: bool) -> None:
+        """Go on over TLS. A handshake takes what is left to the deadline, the session the socket's own timeout."""
+        timeout = self._socket.gettimeout()
+        if timeout == 0:
+            raise ValueError("start_tls() needs a blocking socket, or one with a timeout")
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._socket.settimeout(left if timeout is None else min(left, timeout))
+        try:
+            self._socket = context.wrap_socket(self._socket, server_side=server_side, server_hostname=server_hostname)
+        finally:
+            if not is_closed(self._socket):
+                self._socket.settimeout(timeout)
+
     def _receive(self, call: Call, more: int = 0) -> bool:
         """Receive once, what may be `more` bytes; False at the end of the stream."""
         if self._eof:
             return False
+        if self._start:  # a part of something: it shall not hold the memory of all that came with it
+            self._input, self._start = self._input[self._start :], 0
         chunk = bytearray(max(READ_SIZE, min(more, AHEAD_SIZE)))
         with memoryview(chunk) as view:
             size = self._receive_into(call, view)
-            self._input += view[:size]
+            if not self._input:
+                self._input = bytes(view[:size])
+            else:
+                if isinstance(self._input, bytes):
+                    self._input = bytearray(self._input)
+                self._input += view[:size]
         self._eof = size == 0
         return not self._eof
 
@@ -378,32 +436,61 @@ class SocketStream:
         size = self._socket.recv_into(view)
         return accepted(size, len(view), "recv_into")
 
-    def _take(self, size: int) -> bytes:
-        data = bytes(self._input[:size])
-        self._discard(size)
-        return data
+    def _read_into(self, view: memoryview) -> int:
+        if held := len(self._input) - self._start:
+            size = min(len(view), held)
+            view[:size] = self._take(size)
+            return size
+        if self._eof or not view:
+            return 0
+        size = self._receive_into(Call(self, READABLE), view)
+        self._eof = size == 0
+        return size
 
-    def _discard(self, size: int) -> None:
-        del self._input[:size]
+    def _await_bytes(self, size: int) -> None:
+        """Receive until that many bytes are buffered."""
+        call = Call(self, READABLE)
+        while (held := len(self._input) - self._start) < size:
+            if not self._receive(call, size - held):
+                raise IncompleteReadError(self._take(held), size)
+
+    def _take(self, size: int) -> bytes:
+        """The first bytes, which are there; they leave the buffer."""
+        data, start = self._input, self._start
+        end = start + size
+        if end < len(data) and isinstance(data, bytes):  # the usual case
+            self._start, self._searched = end, None
+            return data[start:end]
+        taken = bytes(data[start:end] if size < len(data) else data)
+        self._go_on(end)
+        return taken
+
+    def _go_on(self, position: int) -> None:
+        """Forget what is buffered before that position."""
         self._searched = None
+        if position == len(self._input):
+            self._input, self._start = b"", 0
+        elif isinstance(self._input, bytes):
+            self._start = position
+        else:
+            self._input, self._start = bytes(memoryview(self._input)[position:]), 0
 
     def _read_until(self, separators: list[bytes]) -> bytes:
         call = Call(self, READABLE)
-        shortest, longest = len(separators[0]), len(separators[-1])
+        longest = len(separators[-1])
         offset = self._begin_search(separators)
         while True:
-            size = len(self._input)
-            if size - offset >= shortest:
-                match = self._match(separators, offset)
-                if match is not None:
-                    start, end = match
-                    break
-                offset = max(0, size + 1 - longest)
-                self._searched = (separators[0], offset) if len(separators) == 1 else None
+            held = len(self._input) - self._start
+            match = self._match(separators, offset)
+            if match is not None:
+                start, end = match
+                break
+            offset = max(0, held + 1 - longest)
+            self._searched = (separators[0], offset) if len(separators) == 1 else None
             if offset > self._limit:
                 raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
             if not self._receive(call):
-                raise IncompleteReadError(self._take(len(self._input)), None)
+                raise IncompleteReadError(self._take(held), None)
         if start > self._limit:
             raise LimitOverrunError("Separator is found, but chunk is longer than limit", start)
         return self._take(end)
@@ -415,77 +502,82 @@ class SocketStream:
         return 0
 
     def _match(self, separators: list[bytes], offset: int) -> tuple[int, int] | None:
-        """Where that separator begins and ends which ends first, of those the shortest."""
-        found = [(at + len(each), at) for each in separators if (at := self._input.find(each, offset)) >= 0]
+        """Where that separator begins and ends, from the first byte on, which ends first, of those the shortest."""
+        first = self._start + offset
+        found = [(at + len(each), at) for each in separators if (at := self._input.find(each, first)) >= 0]
         if not found:
             return None
         end, start = min(found, key=operator.itemgetter(0))
-        return start, end
+        return start - self._start, end - self._start
 
     def _await_frame(self) -> tuple[int, int, int]:
-        """(start, end, total size) of the first frame, once it is there."""
+        """What _find_frame() says of the first frame, once it is there."""
         call = Call(self, READABLE)
         while True:
-            found, needed = self._find_frame(0)
-            if found is not None:
-                return found
-            if not self._receive(call, min(needed - len(self._input), len(self._input))):
-                raise IncompleteReadError(self._take(len(self._input)), None if self._prefix == DELIMITED else needed)
+            start, end, behind = self._find_frame(self._start)
+            if behind <= len(self._input):
+                return start, end, behind
+            held, needed = len(self._input) - self._start, behind - self._start
+            if not self._receive(call, min(needed - held, held)):
+                raise IncompleteReadError(self._take(held), None if self._prefix == DELIMITED else needed)
 
-    def _find_frame(self, position: int) -> tuple[tuple[int, int, int] | None, int]:
-        """((start, end, total size), needed): a frame, if it is there whole, and how many bytes that takes at least."""
-        data = self._input
-        held = len(data) - position
+    def _find_frame(self, position: int) -> tuple[int, int, int]:
+        """(start, end, behind it) of the frame that begins there; it is whole if _input goes up to behind it.
+
+        Of one whose size is not known yet, they say how many bytes it takes to go on.
+        """
         if self._prefix == DELIMITED:
-            return self._find_delimited(position), held + 1
-        if self._prefix == VARINT:
-            size = start = 0
+            return self._find_delimited(position)
+        data = self._input
+        if self._unpack is not None:
+            start = position + self._prefix
+            if start > len(data):
+                return start, start, start
+            (size,) = self._unpack(data, position)
+        else:
+            size, start = 0, position
             while True:
-                if start == held:
-                    return None, held + 1
-                byte = data[position + start]
-                size |= (byte & 0x7F) << 7 * start
+                if start == len(data):
+                    return start + 1, start + 1, start + 1
+                byte = data[start]
+                size |= (byte & 0x7F) << 7 * (start - position)
                 start += 1
                 if byte < 0x80:
                     break
-                if start == LONGEST_VARINT:
+                if start == position + LONGEST_VARINT:
                     size = 2**64
                     break
             if size >= 2**64:
                 raise ValueError("a frame's varint has more than 64 bits")
-        else:
-            start = self._prefix
-            if held < start:
-                return None, start
-            size = int.from_bytes(data[position : position + start], "little" if self._little else "big")
         if size > self._max_size:
-            raise too_large(size, start, self._max_size)
-        total = start + size
-        return (start, total, total) if held >= total else None, total
+            raise too_large(size, start - position, self._max_size)
+        end = start + size
+        return start, end, end
 
-    def _find_delimited(self, position: int) -> tuple[int, int, int] | None:
+    def _find_delimited(self, position: int) -> tuple[int, int, int]:
         delimiter = self._delimiter
         assert delimiter is not None
-        offset = self._begin_search([delimiter]) if position == 0 else 0
-        at = self._input.find(delimiter, position + offset)
+        is_first = position == self._start
+        at = self._input.find(delimiter, position + (self._begin_search([delimiter]) if is_first else 0))
         if at >= 0:
-            size = at - position
-            if size > self._max_size:
-                raise too_large(size, len(delimiter), self._max_size)
-            return 0, size, size + len(delimiter)
+            if at - position > self._max_size:
+                raise too_large(at - position, len(delimiter), self._max_size)
+            return position, at, at + len(delimiter)
         searched = max(0, len(self._input) - position + 1 - len(delimiter))
-        if position == 0:
+        if is_first:
             self._searched = delimiter, searched
         if searched > self._max_size:
             raise too_large(None, searched, self._max_size)
-        return None
+        more = len(self._input) + 1
+        return more, more, more
 
     def _encode(self, size: int) -> bytes:
         """The prefix of a frame of that size."""
         if self._prefix != VARINT:
             if size >> 8 * self._prefix:
                 raise ValueError(f"a frame of {size} bytes does not fit a prefix of {self._prefix} bytes")
-            return size.to_bytes(self._prefix, "little" if self._little else "big")
+            assert self._pack is not None
+            return self._pack(size)
         encoded = bytearray()
         while size >= 0x80:
             encoded.append(size & 0x7F | 0x80)
@@ -545,8 +637,11 @@ class SocketStream:
                 if flags:
                     return 0
                 raise
-        with parts[0][: RECORD_SIZE if call.end is not None else asked] as part:
-            return accepted(sock.send(part), len(part), "send")
+        with parts[0][: max(RECORD_SIZE, self._tried) if call.end is not None else asked] as part:
+            self._tried = len(part)
+            sent = accepted(sock.send(part), len(part), "send")
+            self._tried = 0
+            return sent
 
     def _close(self) -> None:
         if self._reading.locked() or self._writing.locked():
@@ -555,7 +650,7 @@ class SocketStream:
         if not self._writing.locked():
             self._output.clear()
         if not self._reading.locked():
-            self._input.clear()
+            self._input, self._start = b"", 0
         self._socket.close()
 
 
@@ -570,7 +665,7 @@ class Turn:
 
     def __enter__(self) -> None:
         if not self._lock.acquire(blocking=False):
-            raise RuntimeError(f"another call is {self._what} on this stream")
+            raise busy(self._what)
 
     def __exit__(self, *error: object) -> None:
         self._lock.release()
@@ -609,6 +704,11 @@ class Call:
             raise TimeoutError("timed out")
 
 
+def busy(what: str) -> RuntimeError:
+    """The error for a second reader or writer."""
+    return RuntimeError(f"another call is {what} on this stream")
+
+
 def timeout_of(sock: Any) -> float | None:
     """A socket's timeout in seconds; None for what has none."""
     gettimeout = getattr(sock, "gettimeout", None)
@@ -633,6 +733,11 @@ def accepted(size: int | None, asked: int, method: str) -> int:
     if not 0 <= size <= asked:
         raise ValueError(f"{method}() returned {size} for {asked} bytes")
     return size
+
+
+def not_writable(buffer: object) -> TypeError:
+    """The error for a buffer that can't be read into."""
+    return TypeError(f"a read-write bytes-like object is required, not {type(buffer).__name__!r}")
 
 
 def too_large(size: int | None, consumed: int, max_size: int) -> LimitOverrunError:
