@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 
 from tests.support.interpreter import check_code
 from tests.support.outcomes import agreed, outcome
-from tests.support.pairs import DATAGRAMS, LOOPBACK, datagram_pair, family_of, fill, requires_ipv6, stream_pair
+from tests.support.pairs import (
+    DATAGRAMS,
+    LOOPBACK,
+    datagram_pair,
+    family_of,
+    fill,
+    refuses_trunc,
+    requires_ipv6,
+    stream_pair,
+)
 from tests.support.running import in_thread, signals
 
 TIMEOUTS = [None, 10.0, 0.0]
@@ -276,6 +285,8 @@ def test_truncated_datagrams_are_seen(fastsock):
 @pytest.mark.parametrize("asked", ["MSG_PEEK", "MSG_DONTWAIT", "MSG_TRUNC", "MSG_WAITALL"])
 def test_flags_are_those_of_recvmsg(fastsock, asked):
     """What comes under a flag is what recvmsg gives under it."""
+    if asked == "MSG_TRUNC" and fastsock.BACKEND == "pure" and refuses_trunc():
+        pytest.skip("this interpreter's own recvmsg refuses to tell of more than was asked for")
     flags = getattr(fastsock, asked)
     with datagram_pair(fastsock, timeout=5) as (a, b):
         a.sendmmsg([b"12345678"] * 2)
