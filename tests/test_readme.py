@@ -65,5 +65,5 @@ def test_files_of_the_package():
         for path in package.rglob("*.p*")
         if path.suffix in (".py", ".pyx", ".pxd")
     }
-    small = {name for name in present if name.endswith(("__init__.py", "_errors.py", "_version.py"))}
+    small = {name for name in present if name.endswith(("__init__.py", "_version.py"))}
     assert named == present - small
