@@ -11,7 +11,6 @@ to; "batches" takes and gives many by one call (sendmmsg, recvmmsg); "segments" 
 from __future__ import annotations
 
 import argparse
-import contextlib
 import time
 from collections.abc import Callable, Iterator
 
@@ -21,6 +20,7 @@ Message = bytes | tuple[bytes, object]
 
 BATCH = 64  # datagrams that one call takes
 LARGEST = 65_535  # bytes; more is never in one datagram, nor in one receive of joined ones
+LARGEST_SENT = 65_507  # bytes, over IPv4
 HEADER = 8  # bytes: each datagram of the client begins with its number
 PATIENCE = 0.2  # seconds; what has not come back by then is lost
 
@@ -132,11 +132,19 @@ def main() -> None:
         command.add_argument("--how", choices=SERVE, default="batches")
         if name == "load":
             command.add_argument("--seconds", type=float, default=3.0)
-            command.add_argument("--size", type=int, default=1200, help=f"bytes a datagram, at least {HEADER}")
+            command.add_argument("--size", type=int, default=1200, help=f"bytes a datagram, {HEADER} to {LARGEST_SENT}")
             command.add_argument("--window", type=int, default=32, help="datagrams on their way at once")
     options = vars(parser.parse_args())
-    with contextlib.suppress(KeyboardInterrupt):
+    if not HEADER <= options.get("size", HEADER) <= LARGEST_SENT:
+        parser.error(f"--size must be {HEADER} to {LARGEST_SENT}")
+    try:
         {"serve": serve, "load": load}[options.pop("command")](**options)
+    except KeyboardInterrupt:
+        pass
+    except ConnectionRefusedError:
+        raise SystemExit("nobody listens on {host}:{port}".format(**options)) from None
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"load needs {error.name}: pip install {error.name}") from None
 
 
 if __name__ == "__main__":

@@ -272,6 +272,18 @@ def test_udp_load(start, how):
     assert interrupt(server)[1:] == (b"", 0)
 
 
+def test_udp_load_says_what_is_wrong(start):
+    """Without a server, or with a size that no datagram has, it says so in a line."""
+    with stdlib.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = str(taken.getsockname()[1])
+    _, error, status = finish(start("python", "udp_echo", "load", "--port", port, "--seconds", "1"))
+    assert (error.decode(), status) == (f"nobody listens on 127.0.0.1:{port}\n", 1)
+    _, error, status = finish(start("python", "udp_echo", "load", "--size", "70000"))
+    assert status == 2
+    assert error.endswith(b"error: --size must be 8 to 65507\n")
+
+
 # Redis
 
 
