@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.arguments import Index, released
 from tests.support.interpreter import check_code
 from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import (
@@ -914,23 +915,6 @@ def test_a_kernel_without_segments_is_not_asked(fastsock, lack):
 
 
 # Random calls: both backends do the same
-
-
-class Index:
-    """What it is given is what it has for a value; no int itself."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __index__(self):
-        return self.value
-
-
-def released():
-    """A memoryview that is none any more."""
-    view = memoryview(bytearray(8))
-    view.release()
-    return view
 
 
 DATA = ["b''", "b'data'", "bytearray(1400)", "memoryview(b'123456')[1:3]", "array.array('i', [1, 2])", "bytes(65_507)"]

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
+from tests.support.arguments import Index, released
 from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import datagram_pair, has_ipv6_loopback, refuses_trunc, stream_pair
 
@@ -28,23 +29,6 @@ FUZZ = {
 
 class Int(int):
     """An int as users subclass it."""
-
-
-class Index:
-    """What it is given is what it has for a value; no int itself."""
-
-    def __init__(self, value):
-        self.value = value
-
-    def __index__(self):
-        return self.value
-
-
-def released():
-    """A memoryview that is none any more."""
-    view = memoryview(bytearray(8))
-    view.release()
-    return view
 
 
 HELPERS = {"Int": Int, "Index": Index, "released": released, "array": array.array}
