@@ -286,6 +286,8 @@ def test_truncated_datagrams_are_seen(fastsock):
 @pytest.mark.parametrize("asked", ["MSG_PEEK", "MSG_DONTWAIT", "MSG_TRUNC", "MSG_WAITALL"])
 def test_flags_are_those_of_recvmsg(fastsock, asked):
     """What comes under a flag is what recvmsg gives under it."""
+    if asked == "MSG_TRUNC" and sys.implementation.name == "pypy":
+        pytest.skip("PyPy's own recvmsg aborts the process")
     if asked == "MSG_TRUNC" and fastsock.BACKEND == "pure" and refuses_trunc():
         pytest.skip("this interpreter's own recvmsg refuses to tell of more than was asked for")
     flags = getattr(fastsock, asked)
