@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import select
 import socket as stdlib
 from typing import IO
+
+from fastsock.pure.ops import WRITABLE, is_ready
 
 GiveUp: type[Exception] = stdlib._GiveupOnSendfile  # type: ignore[attr-defined]
 LARGEST_PART = 2**30  # bytes; where off_t or ssize_t has 32 bits, more would overflow
@@ -37,7 +38,8 @@ def send_by_sendfile(sock: stdlib.socket, file: IO[bytes], offset: int = 0, coun
             try:
                 done = os.sendfile(fd, file_fd, offset, part)
             except BlockingIOError:
-                wait_for_room(fd, timeout)
+                if not is_ready(fd, WRITABLE, timeout):
+                    raise TimeoutError("timed out") from None
                 continue
             except OSError as error:
                 if sent == 0:
@@ -51,10 +53,3 @@ def send_by_sendfile(sock: stdlib.socket, file: IO[bytes], offset: int = 0, coun
         if sent > 0 and hasattr(file, "seek"):
             file.seek(offset)
     return sent
-
-
-def wait_for_room(fd: int, timeout: float | None) -> None:
-    poller = select.poll()
-    poller.register(fd, select.POLLOUT)
-    if not poller.poll(None if timeout is None else timeout * 1000):
-        raise TimeoutError("timed out")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket
 import functools
 import os
-import select
 import socket as stdlib
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
@@ -35,7 +34,7 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
     if not TYPE_CHECKING and "__new__" in vars(SocketOps):
         # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__
-    if hasattr(os, "sendfile") and hasattr(select, "poll"):
+    if hasattr(os, "sendfile"):
 
         def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
             return send_by_sendfile(self, file, offset, count)

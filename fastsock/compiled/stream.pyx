@@ -56,9 +56,9 @@ from fastsock.compiled.framing cimport (
     find,
     find_prefixed,
 )
-from fastsock.compiled.posix cimport CLOCK_MONOTONIC, IOV_MAX, POLLIN, POLLOUT, clock_gettime, msghdr, timespec
-from fastsock.compiled.vector cimport Vector, advance_vector, release_vector, take_vector
-from fastsock.compiled.wait cimport check_progress, perform, remaining
+from fastsock.compiled.posix cimport IOV_MAX, POLLIN, POLLOUT, msghdr
+from fastsock.compiled.vector cimport Vector, advance_vector, begin_vector, release_vector, take_vector
+from fastsock.compiled.wait cimport check_progress, monotonic, perform, remaining
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
@@ -209,19 +209,17 @@ One thread may read while another writes. Two that read, or two that write, get 
         return take(&self.input, size)
 
     def readuntil(self, separator=b"\n"):
-        cdef Py_ssize_t end
-        if isinstance(separator, tuple):
-            end = self.await_separators(separators_of(separator))
-        else:
-            end = self.await_separator(separator_of(separator))
-        return take(&self.input, end)
+        cdef list separators = (
+            separators_of(separator) if isinstance(separator, tuple) else [separator_of(separator)]
+        )
+        return take(&self.input, self.await_separator(separators))
 
     def readline(self):
         cdef Py_ssize_t end = -1 if self.reading else self.search(NEWLINE)
         if 0 <= end <= self.limit:
             return take(&self.input, end + 1)
         try:
-            return take(&self.input, self.await_separator(NEWLINE))
+            return take(&self.input, self.await_separator([NEWLINE]))
         except IncompleteReadError as error:
             return error.partial
         except LimitOverrunError as error:
@@ -595,41 +593,33 @@ One thread may read while another writes. Two that read, or two that write, get 
                 end[0] = first + PyBytes_GET_SIZE(separator)
         return first
 
-    cdef Py_ssize_t await_separator(self, bytes separator) except -1:
-        """Receive until it is buffered; where it ends."""
-        cdef Call call
-        cdef Py_ssize_t at = -1 if self.reading else self.search(separator)
-        if at < 0:
-            self.begin_read(&call)
-            try:
-                while at < 0:
-                    self.check_limit(self.input.searched)
-                    self.receive_or_end(&call)
-                    at = self.search(separator)
-            except BaseException:
-                shrink(&self.input)
-                raise
-            finally:
-                self.end_read()
-        if at > self.limit:
-            raise LimitOverrunError("Separator is found, but chunk is longer than limit", at)
-        return at + PyBytes_GET_SIZE(separator)
+    cdef Py_ssize_t search_on(self, list separators, Py_ssize_t *offset, Py_ssize_t *end) except? -2:
+        """search() for one, search_all() for several; where nothing is found, `offset` is where to search on."""
+        cdef Py_ssize_t at
+        cdef bytes longest = separators[len(separators) - 1]
+        if len(separators) == 1:
+            at = self.search(longest)
+            offset[0] = self.input.searched
+            end[0] = at + PyBytes_GET_SIZE(longest)
+        else:
+            at = self.search_all(separators, offset[0], end)
+            if at < 0:
+                offset[0] = max(0, held(&self.input) + 1 - PyBytes_GET_SIZE(longest))
+        return at
 
-    cdef Py_ssize_t await_separators(self, list separators) except -1:
+    cdef Py_ssize_t await_separator(self, list separators) except -1:
         """Receive until one of them is buffered; where it ends."""
         cdef Call call
-        cdef Py_ssize_t longest = len(separators[len(separators) - 1])
         cdef Py_ssize_t offset = 0
         cdef Py_ssize_t end = 0
-        cdef Py_ssize_t at = -1 if self.reading else self.search_all(separators, offset, &end)
+        cdef Py_ssize_t at = -1 if self.reading else self.search_on(separators, &offset, &end)
         if at < 0:
             self.begin_read(&call)
             try:
                 while at < 0:
-                    offset = max(0, held(&self.input) + 1 - longest)
                     self.check_limit(offset)
                     self.receive_or_end(&call)
-                    at = self.search_all(separators, offset, &end)
+                    at = self.search_on(separators, &offset, &end)
             except BaseException:
                 shrink(&self.input)
                 raise
@@ -957,11 +947,6 @@ cdef int take_data(data, Py_buffer *view) except -1:
     return 0
 
 
-cdef inline void begin_vector(Vector *vector) noexcept:
-    vector.count = vector.first = vector.size = 0
-    vector.iovecs = vector.inline_iovecs
-
-
 cdef inline void add_to_vector(Vector *vector, const void *data, Py_ssize_t size) noexcept:
     if size > 0:
         vector.iovecs[vector.count].iov_base = <void *>data
@@ -979,12 +964,6 @@ cdef bint has_delimiter(Py_buffer *view, bytes delimiter) except -1:
     if overlap == 0:
         return False
     return delimiter in PyBytes_FromStringAndSize(<char *>view.buf + view.len - overlap, overlap) + delimiter[:-1]
-
-
-cdef int64_t monotonic() noexcept:
-    cdef timespec now
-    clock_gettime(CLOCK_MONOTONIC, &now)
-    return now.tv_sec * <int64_t>1_000_000_000 + now.tv_nsec
 
 
 cdef int64_t end_after(seconds) except -1:

@@ -25,13 +25,18 @@ cdef struct Vector:
     Py_buffer inline_views[INLINE_BUFFERS]
 
 
-cdef inline bint take_vector(object buffers, bint writable, Vector *vector) except -1:
-    """Lock each of a list's or tuple's buffers, until release_vector; False, with none locked, if one can't be."""
-    cdef bint taken
+cdef inline void begin_vector(Vector *vector) noexcept:
+    """Without any buffer yet."""
     vector.held = NULL
     vector.count = vector.first = vector.size = 0
     vector.iovecs = vector.inline_iovecs
     vector.views = vector.inline_views
+
+
+cdef inline bint take_vector(object buffers, bint writable, Vector *vector) except -1:
+    """Lock each of a list's or tuple's buffers, until release_vector; False, with none locked, if one can't be."""
+    cdef bint taken
+    begin_vector(vector)
     if not (PyList_CheckExact(buffers) or PyTuple_CheckExact(buffers)):
         return False
     buffers = tuple(buffers)  # an exporter's code may change a list meanwhile

@@ -44,6 +44,7 @@ cdef Lateness lateness[NOTED_FDS]  # by fd, as a hint: a stale entry costs a few
 
 cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1
 cdef int check_progress(Call *call) except -1
+cdef int64_t monotonic() noexcept nogil
 cdef int64_t remaining(Call *call) noexcept nogil
 
 

@@ -80,12 +80,16 @@ cdef int wait_ready(Call *call) noexcept nogil:
     return poll(&target, 1, <int>milliseconds)
 
 
+cdef int64_t monotonic() noexcept nogil:
+    """Nanoseconds on the clock of all deadlines."""
+    cdef timespec clock
+    clock_gettime(CLOCK_MONOTONIC, &clock)
+    return clock.tv_sec * <int64_t>1_000_000_000 + clock.tv_nsec
+
+
 cdef int64_t remaining(Call *call) noexcept nogil:
     """Nanoseconds to the deadline, which starts with the first need to wait; negative once it has passed."""
-    cdef timespec clock
-    cdef int64_t now
-    clock_gettime(CLOCK_MONOTONIC, &clock)
-    now = clock.tv_sec * <int64_t>1_000_000_000 + clock.tv_nsec
+    cdef int64_t now = monotonic()
     if call.deadline == 0:
         call.deadline = now + call.timeout if call.timeout < INT64_MAX - now else INT64_MAX
     return call.deadline - now

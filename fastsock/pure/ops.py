@@ -207,11 +207,12 @@ def has_pending(sock: stdlib.socket) -> bool:
     return pending is not None and pending() > 0
 
 
-def is_ready(sock: stdlib.socket, direction: int, seconds: float) -> bool:
+def is_ready(sock: stdlib.socket | int, direction: int, seconds: float | None) -> bool:
+    """Whether a socket, or its descriptor, becomes ready in that time; None waits without end."""
     if not hasattr(select, "poll"):
-        lists: list[list[stdlib.socket]] = [[], []]
+        lists: list[list[stdlib.socket | int]] = [[], []]
         lists[direction].append(sock)
         return any(select.select(*lists, lists[direction], seconds))  # type: ignore[call-arg, arg-type]
     poller = select.poll()
     poller.register(sock, (select.POLLIN, select.POLLOUT)[direction])
-    return bool(poller.poll(seconds * 1000))
+    return bool(poller.poll(None if seconds is None else seconds * 1000))
