@@ -3,7 +3,7 @@ ARGS ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard fastsock/compiled/*.pyx fastsock/compiled/*.pxd)
+SOURCES := $(wildcard fastsock/compiled/*.p[xy][dx] fastsock/compiled/*/*.p[xy][dx])
 
 # Asked for, not left to auto: a missing extension is then an error. PyPy is to have none.
 build = $(if $(findstring PyPy,$(shell cat $(VENV)/interpreter)),pure,compiled)
@@ -41,7 +41,7 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest fastsock --allowlist tests/stubtest_allowlist.txt
-	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint fastsock/compiled/*.pyx fastsock/compiled/*.pxd
+	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint $(SOURCES)
 
 # From the sdist, not from the tree: that proves the sdist complete.
 wheel: $(VENV)/wheel.stamp
@@ -57,7 +57,7 @@ wheel: $(VENV)/wheel.stamp
 
 clean:
 	rm -rf $(VENV) build dist fastsock.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
-	rm -f fastsock/compiled/*.so
+	find fastsock/compiled -name "*.so" -delete
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 # The venv with the extra of that name, the extensions built in place.

@@ -6,10 +6,10 @@ asked for and fails, the build fails.
 
 import os
 import platform
+from pathlib import Path
 
 from setuptools import Extension, setup
 
-MODULES = ("base", "batch", "buffer", "constants", "datagram", "ops", "scratch", "socketio", "stream", "wait")
 DIRECTIVES = {
     "language_level": 3,
     "always_allow_keywords": False,  # METH_O and METH_NOARGS, as the stdlib has them
@@ -35,12 +35,12 @@ def extensions():
     return cythonize(
         [
             Extension(
-                f"fastsock.compiled.{name}",
-                [f"fastsock/compiled/{name}.pyx"],
+                ".".join(source.with_suffix("").parts),
+                [source.as_posix()],
                 # A type with a base that is not static needs a spec: _socket.socket is a heap type from 3.12 on.
                 define_macros=[("CYTHON_USE_TYPE_SPECS", "1")],
             )
-            for name in MODULES
+            for source in sorted(Path("fastsock/compiled").rglob("*.pyx"))
         ],
         compiler_directives=DIRECTIVES,
         build_dir="build/cython",

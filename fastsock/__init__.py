@@ -14,20 +14,20 @@ from socket import EAGAIN, EBADF, EWOULDBLOCK, AddressInfo, MsgFlag, SocketIO
 from fastsock._backend import BACKEND, BACKEND_REASON
 from fastsock._backend import constants as _constants
 from fastsock._backend import stream as _stream
-from fastsock._errors import IncompleteReadError, LimitOverrunError
+from fastsock._common.errors import IncompleteReadError, LimitOverrunError
 from fastsock._install import install, installed, uninstall
-from fastsock._socket import create_connection as create_connection
-from fastsock._socket import create_server as create_server
-from fastsock._socket import fromfd as fromfd
-from fastsock._socket import socket as socket
-from fastsock._socket import socketpair as socketpair
+from fastsock._socket_class import create_connection as create_connection
+from fastsock._socket_class import create_server as create_server
+from fastsock._socket_class import fromfd as fromfd
+from fastsock._socket_class import socket as socket
+from fastsock._socket_class import socketpair as socketpair
 from fastsock._version import __version__ as __version__
-from fastsock.pure.datagram import segments
+from fastsock.pure.datagrams.ops import segments
 
 SocketStream = _stream.SocketStream
 globals().update(_constants.CONSTANTS)
 if sys.platform == "win32":
-    from fastsock._socket import fromshare as fromshare
+    from fastsock._socket_class import fromshare as fromshare
 
 __all__ = [
     *_stdlib.__all__,

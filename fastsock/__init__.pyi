@@ -6,19 +6,19 @@ import sys
 from typing import Final, Literal
 
 from fastsock._backend import BACKEND_REASON as BACKEND_REASON
-from fastsock._errors import IncompleteReadError as IncompleteReadError
-from fastsock._errors import LimitOverrunError as LimitOverrunError
+from fastsock._common.errors import IncompleteReadError as IncompleteReadError
+from fastsock._common.errors import LimitOverrunError as LimitOverrunError
 from fastsock._install import install as install
 from fastsock._install import installed as installed
 from fastsock._install import uninstall as uninstall
-from fastsock._socket import create_connection as create_connection
-from fastsock._socket import create_server as create_server
-from fastsock._socket import fromfd as fromfd
-from fastsock._socket import socket as socket
-from fastsock._socket import socketpair as socketpair
+from fastsock._socket_class import create_connection as create_connection
+from fastsock._socket_class import create_server as create_server
+from fastsock._socket_class import fromfd as fromfd
+from fastsock._socket_class import socket as socket
+from fastsock._socket_class import socketpair as socketpair
 from fastsock._version import __version__ as __version__
-from fastsock.pure.datagram import segments as segments
-from fastsock.pure.stream import SocketStream as SocketStream
+from fastsock.pure.datagrams.ops import segments as segments
+from fastsock.pure.streams.stream import SocketStream as SocketStream
 
 # isort: split
 from socket import *  # type: ignore[assignment]
@@ -38,14 +38,14 @@ from _socket import *  # type: ignore[assignment]
 from socket import *  # type: ignore[assignment]
 
 # isort: split
-from fastsock._socket import create_connection as create_connection
-from fastsock._socket import create_server as create_server
-from fastsock._socket import fromfd as fromfd
-from fastsock._socket import socket as socket
-from fastsock._socket import socketpair as socketpair
+from fastsock._socket_class import create_connection as create_connection
+from fastsock._socket_class import create_server as create_server
+from fastsock._socket_class import fromfd as fromfd
+from fastsock._socket_class import socket as socket
+from fastsock._socket_class import socketpair as socketpair
 
 if sys.platform == "win32":
-    from fastsock._socket import fromshare as fromshare
+    from fastsock._socket_class import fromshare as fromshare
 
 BACKEND: Final[Literal["compiled", "pure"]]
 

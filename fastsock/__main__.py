@@ -9,8 +9,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from fastsock._report import report
-from fastsock._run import run_module, run_script
+from fastsock._command.report import report
+from fastsock._command.run import run_module, run_script
 
 
 def main() -> None:

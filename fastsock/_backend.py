@@ -12,13 +12,13 @@ import os
 from types import ModuleType
 
 CHOICES = ("auto", "compiled", "pure")
-TOPICS = ("ops", "datagram", "stream", "constants")
+TOPICS = ("sockets.ops", "datagrams.ops", "streams.stream", "constants")
 
 
 def load(backend: str) -> list[ModuleType]:
     """Import a backend's modules, one a topic; the compiled one checks first that it fits this interpreter."""
     if backend == "compiled":
-        importlib.import_module("fastsock.compiled.base")
+        importlib.import_module("fastsock.compiled.syscalls.base")
     return [importlib.import_module(f"fastsock.{backend}.{topic}") for topic in TOPICS]
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
-from fastsock import _socket
+from fastsock import _socket_class
 
 # (module, name): what stands there after install()
 REPLACEMENTS: dict[tuple[ModuleType, str], Any] = {
-    (stdlib, "socket"): _socket.socket,
-    (stdlib, "create_connection"): _socket.create_connection,
+    (stdlib, "socket"): _socket_class.socket,
+    (stdlib, "create_connection"): _socket_class.create_connection,
 }
 
 originals = {(module, name): getattr(module, name) for module, name in REPLACEMENTS}

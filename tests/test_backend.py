@@ -19,7 +19,8 @@ with a, b:
 """
 # What the layout check reads from a socket is made to differ from what its getter says.
 WRONG_LAYOUT = "import socket; socket.socket.gettimeout = lambda self: 42.0\n"
-EXTENSIONS = sorted(source.stem for source in (package_directory() / "compiled").glob("*.pyx"))
+COMPILED = package_directory() / "compiled"
+EXTENSIONS = sorted(source.relative_to(COMPILED).with_suffix("").as_posix() for source in COMPILED.rglob("*.pyx"))
 
 
 @pytest.fixture
@@ -52,10 +53,10 @@ def error(backend=None, path=None, before=""):
 
 def break_extension(copy, name):
     """Put a file that is no shared object in the place of an extension module, the others being sound."""
-    for extension in (package_directory() / "compiled").glob("*.so"):
-        shutil.copy2(extension, copy / "fastsock" / "compiled")
-    for extension in (copy / "fastsock" / "compiled").glob(f"{name}.*so"):
-        extension.write_bytes(b"garbage")
+    for extension in package_directory().rglob("*.so"):
+        shutil.copy2(extension, copy / "fastsock" / extension.relative_to(package_directory()))
+    (broken,) = (copy / "fastsock" / "compiled").glob(f"{name}.*so")
+    broken.write_bytes(b"garbage")
 
 
 @pytest.mark.usefixtures("compiled")
@@ -89,13 +90,13 @@ def test_pure_imports_no_extension():
 
 def test_missing_extension(copy):
     """Without the extension modules the pure backend serves, and the reason names the error."""
-    assert report(path=copy) == ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.base'")
+    assert report(path=copy) == ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.syscalls.base'")
 
 
 def test_missing_extension_is_an_error_if_asked_for(copy):
     """FASTSOCK_BACKEND=compiled without the extension modules raises the import's own error."""
     message = error("compiled", copy)  # from Python 3.15 on a guess of what was meant comes after it
-    assert message.startswith("ModuleNotFoundError: No module named 'fastsock.compiled.base'")
+    assert message.startswith("ModuleNotFoundError: No module named 'fastsock.compiled.syscalls.base'")
 
 
 @pytest.mark.usefixtures("compiled")

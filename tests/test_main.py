@@ -15,7 +15,7 @@ from textwrap import dedent
 
 import pytest
 
-from fastsock._report import FEATURES, Feature, align, try_out
+from fastsock._command.report import FEATURES, Feature, align, try_out
 from tests.support.interpreter import TIMEOUT, environment
 
 # All that a program can see of how it was started.

@@ -26,16 +26,16 @@ import fastsock as socket
 
 # What makes sockets makes ours.
 listener = socket.create_server(("127.0.0.1", 0), backlog=5)
-reveal_type(listener)  # -> fastsock._socket.socket
+reveal_type(listener)  # -> fastsock._socket_class.socket
 accepted, address = listener.accept()
-reveal_type(accepted)  # -> fastsock._socket.socket
+reveal_type(accepted)  # -> fastsock._socket_class.socket
 reveal_type(address)  # -> Any
-reveal_type(accepted.dup())  # -> fastsock._socket.socket
-reveal_type(socket.create_connection(("localhost", 80), timeout=1.0))  # -> fastsock._socket.socket
-reveal_type(socket.fromfd(0, socket.AF_INET, socket.SOCK_STREAM))  # -> fastsock._socket.socket
-reveal_type(socket.socketpair())  # -> tuple[fastsock._socket.socket, fastsock._socket.socket]
+reveal_type(accepted.dup())  # -> fastsock._socket_class.socket
+reveal_type(socket.create_connection(("localhost", 80), timeout=1.0))  # -> fastsock._socket_class.socket
+reveal_type(socket.fromfd(0, socket.AF_INET, socket.SOCK_STREAM))  # -> fastsock._socket_class.socket
+reveal_type(socket.socketpair())  # -> tuple[fastsock._socket_class.socket, fastsock._socket_class.socket]
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-    reveal_type(udp)  # -> fastsock._socket.socket
+    reveal_type(udp)  # -> fastsock._socket_class.socket
 socket.socket("AF_INET")  # ! arg-type
 socket.create_server(("127.0.0.1", 0), 5)  # ! call-arg
 if sys.version_info >= (3, 11):
@@ -48,7 +48,7 @@ accepted.sendmsg_all([b"head", bytearray(4), memoryview(b"tail")])
 accepted.recv_exactly(n=4)  # ! call-arg
 accepted.recv_exactly_into(b"constant", "4")  # ! arg-type
 accepted.sendmsg_all(b"bytes are no list of buffers")  # ! arg-type
-reveal_type(socket.create_connection(("localhost", 80), total_timeout=5))  # -> fastsock._socket.socket
+reveal_type(socket.create_connection(("localhost", 80), total_timeout=5))  # -> fastsock._socket_class.socket
 socket.create_connection(("localhost", 80), 1.0, happy_eyeballs_delay=0.25, interleave=1)
 socket.create_connection(("localhost", 80), happy_eyeballs_delay="0.25")  # ! arg-type
 reveal_type(udp.sendmmsg([b"data", (bytearray(4), ("127.0.0.1", 9))]))  # -> int
@@ -72,7 +72,7 @@ reveal_type(stream.readuntil((b";", b",")))  # -> bytes
 reveal_type(stream.read_frames())  # -> list[bytes]
 reveal_type(stream.read_frames(views=True))  # -> list[memoryview[int]]
 with stream.deadline(0.5) as entered:
-    reveal_type(entered)  # -> fastsock.pure.stream.SocketStream
+    reveal_type(entered)  # -> fastsock.pure.streams.stream.SocketStream
 socket.SocketStream(accepted, prefix=3)  # ! arg-type
 for line in stream:
     reveal_type(line)  # -> bytes

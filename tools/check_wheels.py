@@ -30,7 +30,7 @@ print(json.dumps({
 }))
 """
 COMPILED = ("compiled", "the extension modules fit this interpreter")
-PURE = ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.base'")
+PURE = ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.syscalls.base'")
 
 
 def distributions(folder: Path) -> tuple[Path, Path, Path]:

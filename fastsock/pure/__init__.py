@@ -1,1 +1,1 @@
-"""The pure-Python backend: what the stdlib's socket lacks, written with the stdlib's own calls."""
+"""The backend in Python: the stdlib's socket calls as they are, and in Python what the stdlib lacks."""

@@ -1,0 +1,1 @@
+"""What both backends stand on: errors, parameters of streams, create_connection, sendfile."""

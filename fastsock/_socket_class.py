@@ -1,0 +1,146 @@
+"""class socket, and the functions of the stdlib's module that make sockets."""
+
+from __future__ import annotations
+
+import _socket
+import functools
+import os
+import socket as stdlib
+import sys
+from typing import TYPE_CHECKING, Any, ParamSpec, overload
+
+from fastsock._backend import datagram, ops
+from fastsock._common.create_connection import UNSET, connect
+from fastsock._common.sendfile import send_by_sendfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from socket import _Address
+
+    from fastsock.pure.datagrams.ops import DatagramOps
+    from fastsock.pure.sockets.ops import SocketOps
+else:
+    DatagramOps = datagram.DatagramOps
+    SocketOps = ops.SocketOps
+
+Parameters = ParamSpec("Parameters")
+stdlib_socket = stdlib.socket
+
+
+class socket(SocketOps, DatagramOps, stdlib_socket):
+    __doc__ = stdlib_socket.__doc__
+    __module__ = "fastsock"
+    __slots__ = ()
+    if not TYPE_CHECKING and "__new__" in vars(SocketOps):
+        # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
+        __new__ = _socket.socket.__new__
+    if hasattr(os, "sendfile"):
+
+        def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
+            return send_by_sendfile(self, file, offset, count)
+
+    def __reduce_ex__(self, protocol: Any, /) -> Any:
+        # multiprocessing passes sockets on by a reducer for the exact type socket.socket. It may be imported later
+        # than this module, and costs too much to be imported here: so its pickler, and no other, is answered.
+        if type(self) is socket and is_called_by_multiprocessing():
+            return reduce(self)
+        return super().__reduce_ex__(protocol)
+
+
+ops.set_accepted_class(socket)
+
+
+def convert(sock: stdlib_socket) -> stdlib_socket:
+    """Make a stdlib socket one of this class, in place: the two have the same layout. A subclass's stays as it is."""
+    if type(sock) is stdlib_socket:
+        sock.__class__ = socket
+    return sock
+
+
+def is_called_by_multiprocessing() -> bool:
+    """Whether the pickler that asks our caller for a reduction was made by multiprocessing."""
+    reduction = sys.modules.get("multiprocessing.reduction")
+    frame = sys._getframe(2) if reduction is not None else None
+    while frame is not None and frame.f_globals.get("__name__") == "pickle":  # PyPy's pickler is Python
+        frame = frame.f_back
+    return frame is not None and frame.f_globals is vars(reduction)
+
+
+def reduce(sock: socket) -> tuple[Callable[..., stdlib_socket], tuple[Any, ...]]:
+    """multiprocessing's own reduction of a socket."""
+    return rebuild, sys.modules["multiprocessing.reduction"]._reduce_socket(sock)
+
+
+def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...]) -> stdlib_socket:
+    """The receiving end of multiprocessing's reducer."""
+    return convert(rebuild_stdlib(*args))
+
+
+@overload
+def converting(function: Callable[Parameters, stdlib_socket]) -> Callable[Parameters, socket]: ...
+@overload
+def converting(
+    function: Callable[Parameters, tuple[stdlib_socket, stdlib_socket]],
+) -> Callable[Parameters, tuple[socket, socket]]: ...
+def converting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
+    """The stdlib's function, with its results made sockets of this module."""
+
+    @functools.wraps(function)
+    def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
+        made = function(*args, **kwargs)
+        return tuple(map(convert, made)) if isinstance(made, tuple) else convert(made)
+
+    return wrapper
+
+
+if "multiprocessing.reduction" in sys.modules:
+    sys.modules["multiprocessing.reduction"].register(socket, reduce)
+
+connect_in_turn = converting(stdlib.create_connection)
+create_server = converting(stdlib.create_server)
+fromfd = converting(stdlib.fromfd)
+socketpair = converting(stdlib.socketpair)
+if sys.platform == "win32":
+    fromshare = converting(stdlib.fromshare)
+
+
+def create_connection(
+    address: tuple[str | None, Any],
+    timeout: float | None = UNSET,
+    source_address: _Address | None = None,
+    *,
+    all_errors: bool = False,
+    total_timeout: float | None = None,
+    happy_eyeballs_delay: float | None = None,
+    interleave: int | None = None,
+) -> socket:
+    """The stdlib's `create_connection`, with three keywords more. Without them it is that very function.
+
+    `total_timeout`: seconds for all addresses of the host together, where `timeout` is for each of them; then
+    TimeoutError. Name resolution comes before: it can't be interrupted, and its time is not counted.
+
+    `happy_eyeballs_delay`: seconds after which, while an address does not answer, the next is tried beside it, as in
+    RFC 8305, which recommends 0.25. The first to connect wins, the others are closed.
+
+    `interleave`: 0 tries the addresses in getaddrinfo's order, n lets families take turns after n - 1 of the first one.
+    The default is 1 with a delay, else 0. Delay and interleave mean what they mean for asyncio's create_connection.
+
+    Raises the last error, or with `all_errors` (from Python 3.11 on) an ExceptionGroup of all in the order in which
+    they came; ValueError for what is negative. The timeout of the socket that is returned is `timeout`.
+    """
+    if total_timeout is None and happy_eyeballs_delay is None and interleave is None:
+        # Python 3.10 does not know all_errors, and says so.
+        return connect_in_turn(address, timeout, source_address, **({"all_errors": True} if all_errors else {}))
+    made = connect(
+        address,
+        timeout,
+        source_address,
+        all_errors=all_errors,
+        total_timeout=total_timeout,
+        happy_eyeballs_delay=happy_eyeballs_delay,
+        interleave=interleave,
+    )
+    return convert(made)  # type: ignore[return-value]
+
+
+create_connection.__module__ = "fastsock"

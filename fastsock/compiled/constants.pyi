@@ -1,1 +1,0 @@
-CONSTANTS: dict[str, int]

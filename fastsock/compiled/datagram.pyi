@@ -1,2 +1,0 @@
-# Twins have the same signatures (tests/test_twins.py).
-from fastsock.pure.datagram import DatagramOps as DatagramOps

@@ -1,0 +1,69 @@
+"""Many datagrams for one call: the arrays of sendmmsg(2) and recvmmsg(2), and the two calls.
+
+A `Batch` has buffers of the caller's, locked. A `Block` has memory of ours to receive into; its arrays are set up once
+and kept for the next call, so that the cost of a call grows with what comes, not with what might.
+"""
+
+from cpython.object cimport PyObject
+
+from fastsock.compiled.syscalls.address cimport Address
+from fastsock.compiled.syscalls.call cimport Call
+from fastsock.compiled.syscalls.posix cimport iovec, mmsghdr, socklen_t
+
+cdef enum:
+    INLINE_MESSAGES = 32  # more than that take memory from the heap
+    MOST_MESSAGES = 1024  # in one system call: UIO_MAXIOV
+    FEW_BUFFERS = 8  # bytearrays that recvmmsg_into locks at first; to lock 64 takes as long as a receive
+    BLOCK_SIZE = 4 * 1024 * 1024  # bytes of data; of them only the pages that were once filled exist
+
+
+cdef struct Messages:
+    # What an attempt works on, as the `data` of its Call.
+    mmsghdr *array
+    Py_ssize_t first  # the next one
+    Py_ssize_t count
+
+cdef struct Batch:
+    # Buffers of the caller's, to send from or to receive into, an address each.
+    Messages messages
+    iovec *iovecs
+    Address *addresses
+    Py_buffer *views
+    Py_ssize_t locked  # how many of the views are held
+    Py_ssize_t size    # bytes, over all
+    mmsghdr inline_messages[INLINE_MESSAGES]
+    iovec inline_iovecs[INLINE_MESSAGES]
+    Address inline_addresses[INLINE_MESSAGES]
+    Py_buffer inline_views[INLINE_MESSAGES]
+
+cdef struct Known:
+    # The last address that was received, packed and as Python has it.
+    Address packed
+    socklen_t size
+    PyObject *address
+
+cdef struct Block:
+    mmsghdr *messages
+    iovec *iovecs
+    Address *addresses
+    char *data
+    Py_ssize_t bufsize
+    Py_ssize_t slots
+    Known known
+
+cdef int begin_batch(Batch *batch, Py_ssize_t count) except -1
+cdef bint take_messages(int family, tuple messages, Batch *batch) except -1
+cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1
+cdef bint take_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1
+cdef int take_segments(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1
+cdef void release_batch(Batch *batch) noexcept
+
+cdef Block *take_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL
+cdef void give_block(Block *block) noexcept
+
+cdef object known_address(Known *known, Address *packed, socklen_t size)
+cdef void forget(Known *known) noexcept
+
+cdef void make_calls_single(bint single) noexcept
+cdef ssize_t attempt_sendmmsg(Call *call, int extra_flags) noexcept nogil
+cdef ssize_t attempt_recvmmsg(Call *call, int extra_flags) noexcept nogil

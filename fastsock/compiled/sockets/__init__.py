@@ -1,0 +1,1 @@
+"""The socket calls (`ops`), and the raw stream of `makefile()` (`socketio`)."""

@@ -1,0 +1,635 @@
+"""class SocketOps: the socket calls, made by POSIX directly.
+
+A method here has three steps: take the plain arguments (`arguments.pxd`, `address.pxd`, `vector.pxd`), or hand all of
+them to the stdlib's own method; make the system call by `perform` (`wait.pxd`); give back what `_socket` gives.
+
+What is not here is inherited, because the stdlib's own is as fast: settimeout, setblocking, setsockopt, getsockopt,
+detach, connect_ex, sendfile, and messages with ancillary data.
+
+The docstrings are the stdlib's, and the twin's for what the stdlib lacks (`descriptors.pxd`).
+"""
+
+import io
+import socket as stdlib
+from _socket import getdefaulttimeout
+from _socket import socket as stdlib_base
+
+from cpython.buffer cimport PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from cpython.object cimport PyObject
+from libc.string cimport memset
+
+from fastsock._common.errors import IncompleteReadError
+from fastsock.compiled.sockets.socketio import SocketIO, convert
+from fastsock.pure.sockets.ops import SocketOps as PureOps
+
+from fastsock.compiled.syscalls cimport base, posix
+from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
+from fastsock.compiled.syscalls.arguments cimport take_argument, take_int, take_size, take_writable
+from fastsock.compiled.syscalls.call cimport (
+    Attempt,
+    Call,
+    advance,
+    attempt_recv,
+    attempt_recvfrom,
+    attempt_recvmsg,
+    attempt_send,
+    attempt_sendmsg,
+    attempt_sendto,
+    begin,
+    begin_message,
+    flags_told,
+)
+from fastsock.compiled.descriptors cimport borrow_docs, own_methods
+from fastsock.compiled.syscalls.posix cimport (
+    AF_INET,
+    ECONNRESET,
+    EINPROGRESS,
+    EINTR,
+    EISCONN,
+    HAVE_ACCEPT4,
+    IOV_MAX,
+    MSG_DONTWAIT,
+    MSG_PEEK,
+    MSG_TRUNC,
+    POLLERR,
+    POLLIN,
+    POLLOUT,
+    SO_ERROR,
+    SOCK_CLOEXEC,
+    SOCK_NONBLOCK,
+    SOCK_STREAM,
+    SOL_SOCKET,
+    SOMAXCONN,
+    msghdr,
+    socklen_t,
+)
+from fastsock.compiled.syscalls.receive cimport receive
+from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, release_vector, take_vector
+from fastsock.compiled.syscalls.wait cimport check_progress, perform, wait_and_perform
+
+cdef extern from "Python.h":
+    Py_ssize_t PY_SSIZE_T_MAX
+    int PySys_Audit(const char *event, const char *format, ...) except -1
+    ctypedef struct TypeObject "PyTypeObject":
+        object (*tp_new)(TypeObject *cls, PyObject *args, PyObject *kwargs)
+
+
+cdef enum:
+    NS_PER_SECOND = 1_000_000_000
+
+# Flags under which the same bytes come again, or none do: no total can be counted with them.
+cdef int UNCOUNTABLE = MSG_PEEK | MSG_TRUNC
+
+# Taken at import: install() changes what the module says.
+cdef object stdlib_socket = stdlib.socket
+cdef object accepted_class = stdlib.socket
+cdef object own_recv_into, own_sendmsg
+cdef dict families = {int(family): family for family in stdlib.AddressFamily}
+cdef dict kinds = {int(kind): kind for kind in stdlib.SocketKind}
+cdef tuple no_arguments = ()
+cdef object missing = object()
+cdef base.socket template = stdlib.socket()  # for the fields that only CPython's own code can fill
+template.close()
+
+
+def set_accepted_class(cls):
+    """Set the class of the sockets that `accept` makes."""
+    global accepted_class, own_recv_into, own_sendmsg
+    for mixin in cls.__bases__:
+        if mixin is not stdlib_socket:
+            own_methods(cls, mixin)
+    accepted_class = cls
+    own_recv_into = cls.recv_into
+    own_sendmsg = cls.sendmsg
+
+
+cdef class SocketOps(base.socket):
+    """SocketOps(family=-1, type=-1, proto=-1, fileno=None)
+--
+
+The socket calls of this backend, to be mixed into a subclass of `socket.socket`."""
+
+    # Making and ending a socket
+
+    def __init__(self, family=-1, type=-1, proto=-1, fileno=None):
+        cdef int c_family, c_type, c_proto, fd, error
+        if (
+            fileno is not None
+            or not (take_int(family, &c_family) and take_int(type, &c_type) and take_int(proto, &c_proto))
+            or getdefaulttimeout() is not None
+        ):
+            stdlib_socket.__init__(self, family, type, proto, fileno)
+            return
+        if c_family == -1:
+            c_family = AF_INET
+        if c_type == -1:
+            c_type = SOCK_STREAM
+        if c_proto == -1:
+            c_proto = 0
+        PySys_Audit("socket.__new__", "Oiii", <PyObject *>self, c_family, c_type, c_proto)
+        with nogil:  # the kernel may have to load the protocol
+            fd = posix.socket(c_family, c_type, c_proto)
+            error = posix.errno
+        if fd < 0:
+            posix.errno = error
+            PyErr_SetFromErrno(OSError)
+        try:
+            fill(self, fd, c_family, c_type, c_proto)
+        except BaseException:
+            posix.close(fd)
+            raise
+
+    def accept(self):
+        cdef Address address
+        cdef Call call
+        cdef int fd
+        if not is_packed_here(self.sock_family) or getdefaulttimeout() is not None:
+            sock, python_address = stdlib_socket.accept(self)
+            if type(sock) is stdlib_socket:
+                sock.__class__ = accepted_class
+            return sock, python_address
+        memset(&address, 0, sizeof(address))
+        begin(&call, self, POLLIN, NULL, 0, 0)
+        call.address = &address
+        call.address_size = sizeof(address)
+        # No first try: without a MSG_DONTWAIT it could block, where another process has changed the fd's O_NONBLOCK.
+        fd = wait_and_perform(attempt_accept, &call, call.timeout > 0)
+        try:
+            sock = adopt(fd, self)
+        except BaseException:
+            posix.close(fd)
+            raise
+        if not HAVE_ACCEPT4 and call.timeout > 0:
+            sock.setblocking(True)  # BSD's accept passes O_NONBLOCK on
+        return sock, unpack(&address, call.address_size)
+
+    def close(self):
+        cdef int fd = self.sock_fd
+        cdef int result, error
+        self._closed = True
+        if self._io_refs > 0:
+            return
+        if type(self) is not accepted_class:
+            self._real_close()  # which ssl, among others, overrides
+            return
+        if fd < 0:
+            return
+        self.sock_fd = -1
+        with nogil:  # SO_LINGER may make it wait
+            result = posix.close(fd)  # never again on EINTR: the fd is gone (close(2))
+            error = posix.errno
+        if result < 0 and error != ECONNRESET:
+            posix.errno = error
+            PyErr_SetFromErrno(OSError)
+
+    def shutdown(self, how, /):
+        cdef int c_how
+        if not is_packed_here(self.sock_family) or not take_int(how, &c_how):
+            return stdlib_base.shutdown(self, how)  # another family's may wait for its peer
+        if posix.shutdown(self.sock_fd, c_how) < 0:
+            PyErr_SetFromErrno(OSError)
+
+    def makefile(self, mode="r", buffering=None, *, encoding=None, errors=None, newline=None):
+        if mode == "rb" and buffering is None:  # what http.client, smtplib and others ask for
+            raw = SocketIO(self, "r")
+            self._io_refs += 1
+            return io.BufferedReader(raw)
+        return convert(
+            stdlib_socket.makefile(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
+        )
+
+    def fileno(self):
+        return self.sock_fd
+
+    def gettimeout(self):
+        if self.sock_timeout < 0:
+            return None
+        if self.sock_timeout % NS_PER_SECOND == 0:
+            return <double>(self.sock_timeout // NS_PER_SECOND)  # what a double of the nanoseconds may not hold
+        return self.sock_timeout / <double>NS_PER_SECOND
+
+    # Addresses
+
+    def bind(self, address, /):
+        cdef Address packed
+        cdef socklen_t size
+        cdef int fd, result, error
+        if not pack(self.sock_family, address, &packed, &size):
+            return stdlib_base.bind(self, address)
+        PySys_Audit("socket.bind", "OO", <PyObject *>self, <PyObject *>address)
+        fd = self.sock_fd
+        with nogil:  # a path may lie on a slow file system
+            result = posix.bind(fd, &packed.sa, size)
+            error = posix.errno
+        if result < 0:
+            posix.errno = error
+            PyErr_SetFromErrno(OSError)
+
+    def listen(self, backlog=min(SOMAXCONN, 128), /):
+        cdef int c_backlog
+        if not take_int(backlog, &c_backlog):
+            return stdlib_base.listen(self, backlog)
+        if posix.listen(self.sock_fd, max(c_backlog, 0)) < 0:
+            PyErr_SetFromErrno(OSError)
+
+    def connect(self, address, /):
+        cdef Address packed
+        cdef socklen_t size
+        cdef Call call
+        cdef int result, error
+        if not pack(self.sock_family, address, &packed, &size):
+            return stdlib_base.connect(self, address)
+        PySys_Audit("socket.connect", "OO", <PyObject *>self, <PyObject *>address)
+        begin(&call, self, POLLOUT | POLLERR, NULL, 0, 0)
+        with nogil:
+            result = posix.connect(call.fd, &packed.sa, size)
+            error = posix.errno
+        if result == 0:
+            return
+        # Never called again: what was begun goes on, and its end is in SO_ERROR (connect(2), EINPROGRESS and EINTR).
+        if error == EINTR:
+            PyErr_CheckSignals()
+        if (error == EINTR and call.timeout != 0) or (error == EINPROGRESS and call.timeout > 0):
+            wait_and_perform(attempt_connected, &call, True)
+        else:
+            posix.errno = error
+            PyErr_SetFromErrno(OSError)
+
+    def getsockname(self):
+        cdef Address address
+        cdef socklen_t size = sizeof(address)
+        if not is_packed_here(self.sock_family):
+            return stdlib_base.getsockname(self)
+        memset(&address.sa, 0, sizeof(address.sa))
+        if posix.getsockname(self.sock_fd, &address.sa, &size) < 0:
+            PyErr_SetFromErrno(OSError)
+        return unpack(&address, size)
+
+    def getpeername(self):
+        cdef Address address
+        cdef socklen_t size = sizeof(address)
+        if not is_packed_here(self.sock_family):
+            return stdlib_base.getpeername(self)
+        memset(&address.sa, 0, sizeof(address.sa))
+        if posix.getpeername(self.sock_fd, &address.sa, &size) < 0:
+            PyErr_SetFromErrno(OSError)
+        return unpack(&address, size)
+
+    @property
+    def family(self):
+        return families.get(self.sock_family, self.sock_family)
+
+    @property
+    def type(self):
+        return kinds.get(self.sock_type, self.sock_type)
+
+    # Sending
+
+    def send(self, data, flags=0, /):
+        cdef Py_buffer view
+        cdef Call call
+        cdef int c_flags
+        if not (take_int(flags, &c_flags) and take_argument(data, &view)):
+            return stdlib_base.send(self, data, flags)
+        try:
+            begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
+            return send_as_blocking(attempt_send, &call)
+        finally:
+            PyBuffer_Release(&view)
+
+    def sendall(self, data, flags=0, /):
+        cdef Py_buffer view
+        cdef Call call
+        cdef int c_flags
+        if not (take_int(flags, &c_flags) and take_argument(data, &view)):
+            return stdlib_base.sendall(self, data, flags)
+        try:
+            begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
+            while advance(&call, perform(attempt_send, &call)):
+                check_progress(&call)
+            PyErr_CheckSignals()
+        finally:
+            PyBuffer_Release(&view)
+
+    def sendto(self, data, flags, address=missing, /):
+        cdef Py_buffer view
+        cdef Address packed
+        cdef Call call
+        cdef int c_flags = 0
+        if address is missing:
+            flags, address = address, flags
+        if (
+            flags is not missing and not take_int(flags, &c_flags)
+            or not pack(self.sock_family, address, &packed, &call.address_size)
+            or not take_argument(data, &view)
+        ):
+            if flags is missing:
+                return stdlib_base.sendto(self, data, address)
+            return stdlib_base.sendto(self, data, flags, address)
+        try:
+            PySys_Audit("socket.sendto", "OO", <PyObject *>self, <PyObject *>address)
+            begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
+            call.address = &packed
+            return send_as_blocking(attempt_sendto, &call)
+        finally:
+            PyBuffer_Release(&view)
+
+    def sendmsg(self, buffers, ancdata=(), flags=0, address=None, /):
+        cdef Vector vector
+        cdef msghdr message
+        cdef Address packed
+        cdef socklen_t size
+        cdef Call call
+        cdef int c_flags
+        if (
+            ancdata != ()
+            or not take_int(flags, &c_flags)
+            or address is not None and not pack(self.sock_family, address, &packed, &size)
+            or not take_vector(buffers, False, &vector)
+        ):
+            return stdlib_base.sendmsg(self, buffers, ancdata, flags, address)
+        try:
+            PySys_Audit("socket.sendmsg", "OO", <PyObject *>self, <PyObject *>address)
+            begin_message(&call, &message, self, POLLOUT, &vector, c_flags)
+            if address is not None:
+                message.msg_name = &packed
+                message.msg_namelen = size
+            if call.timeout < 0 and self.sock_type == SOCK_STREAM:
+                return wait_and_perform(attempt_sendmsg, &call, False)  # a first try could take it in part
+            return perform(attempt_sendmsg, &call)
+        finally:
+            release_vector(&vector)
+
+    def sendmsg_all(self, buffers, ancdata=(), flags=0, address=None, /):
+        cdef Vector vector
+        cdef msghdr message
+        cdef Call call
+        cdef int c_flags
+        cdef Py_ssize_t sent = 0
+        if (
+            ancdata != ()
+            or address is not None
+            or self.sock_type != SOCK_STREAM
+            or overrides(self, "sendmsg", own_sendmsg)
+            or not take_int(flags, &c_flags)
+            or not take_vector(buffers, False, &vector)
+        ):
+            PureOps.sendmsg_all(self, buffers, ancdata, flags, address)
+            return
+        try:
+            begin_message(&call, &message, self, POLLOUT, &vector, c_flags)
+            while True:
+                message.msg_iov = &vector.iovecs[vector.first]
+                message.msg_iovlen = min(vector.count - vector.first, IOV_MAX)
+                PySys_Audit("socket.sendmsg", "OO", <PyObject *>self, <PyObject *>None)
+                sent += perform(attempt_sendmsg, &call)
+                if not advance_vector(&vector, sent - (vector.size - call.size)):
+                    break
+                call.size = vector.size - sent
+                check_progress(&call)
+        except BaseException as error:
+            error.transferred = sent
+            raise
+        finally:
+            release_vector(&vector)
+
+    # Receiving
+
+    def recv(self, bufsize, flags=0, /):
+        cdef Call call
+        cdef Py_ssize_t size
+        cdef int c_flags
+        if not (take_size(bufsize, &size) and take_int(flags, &c_flags)):
+            return stdlib_base.recv(self, bufsize, flags)
+        if size == 0:
+            return b""
+        begin(&call, self, POLLIN, NULL, size, c_flags)
+        return receive(attempt_recv, &call)
+
+    def recv_into(self, buffer, nbytes=0, flags=0):
+        cdef Py_buffer view
+        cdef Call call
+        cdef Py_ssize_t size
+        cdef int c_flags
+        if not (take_size(nbytes, &size) and take_int(flags, &c_flags) and take_writable(buffer, &view)):
+            return stdlib_base.recv_into(self, buffer, nbytes, flags)
+        try:
+            if size > view.len:
+                return stdlib_base.recv_into(self, buffer, nbytes, flags)
+            begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
+            return perform(attempt_recv, &call) if call.size else 0
+        finally:
+            PyBuffer_Release(&view)
+
+    def recvfrom(self, bufsize, flags=0, /):
+        cdef Address address
+        cdef Call call
+        cdef Py_ssize_t size
+        cdef int c_flags
+        if not (is_packed_here(self.sock_family) and take_size(bufsize, &size) and take_int(flags, &c_flags)):
+            return stdlib_base.recvfrom(self, bufsize, flags)
+        begin(&call, self, POLLIN, NULL, size, c_flags)
+        call.address = &address
+        data = receive(attempt_recvfrom, &call)
+        return data, unpack(&address, call.address_size)
+
+    def recvfrom_into(self, buffer, nbytes=0, flags=0):
+        cdef Py_buffer view
+        cdef Address address
+        cdef Call call
+        cdef Py_ssize_t size, received
+        cdef int c_flags
+        if not (
+            is_packed_here(self.sock_family)
+            and take_size(nbytes, &size)
+            and take_int(flags, &c_flags)
+            and take_writable(buffer, &view)
+        ):
+            return stdlib_base.recvfrom_into(self, buffer, nbytes, flags)
+        try:
+            if size > view.len:
+                return stdlib_base.recvfrom_into(self, buffer, nbytes, flags)
+            begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
+            call.address = &address
+            received = perform(attempt_recvfrom, &call)
+            return received, unpack(&address, call.address_size)
+        finally:
+            PyBuffer_Release(&view)
+
+    def recvmsg(self, bufsize, ancbufsize=0, flags=0, /):
+        cdef Vector vector
+        cdef msghdr message
+        cdef Address address
+        cdef Call call
+        cdef Py_ssize_t size, control_size
+        cdef int c_flags
+        if (
+            not is_packed_here(self.sock_family)
+            or not (take_size(bufsize, &size) and take_size(ancbufsize, &control_size) and take_int(flags, &c_flags))
+            or control_size > 0
+        ):
+            return stdlib_base.recvmsg(self, bufsize, ancbufsize, flags)
+        vector.iovecs = vector.inline_iovecs
+        vector.count = 1
+        vector.size = size
+        begin_message(&call, &message, self, POLLIN, &vector, c_flags)
+        call.address = &address
+        data = receive(attempt_recvmsg_one, &call)
+        return data, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
+
+    def recvmsg_into(self, buffers, ancbufsize=0, flags=0, /):
+        cdef Vector vector
+        cdef msghdr message
+        cdef Address address
+        cdef Call call
+        cdef Py_ssize_t control_size, received
+        cdef int c_flags
+        if (
+            not is_packed_here(self.sock_family)
+            or not (take_size(ancbufsize, &control_size) and take_int(flags, &c_flags))
+            or control_size > 0
+            or not take_vector(buffers, True, &vector)
+        ):
+            return stdlib_base.recvmsg_into(self, buffers, ancbufsize, flags)
+        try:
+            begin_message(&call, &message, self, POLLIN, &vector, c_flags)
+            call.address = &address
+            received = perform(attempt_recvmsg, &call)
+            return received, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
+        finally:
+            release_vector(&vector)
+
+    def recv_exactly(self, n, flags=0, /):
+        cdef Call call
+        cdef Py_ssize_t size
+        cdef int c_flags
+        if (
+            not (take_size(n, &size) and take_int(flags, &c_flags))
+            or size > PY_SSIZE_T_MAX // 2
+            or c_flags & UNCOUNTABLE
+            or overrides(self, "recv_into", own_recv_into)
+        ):
+            return PureOps.recv_exactly(self, n, flags)
+        data = PyBytes_FromStringAndSize(NULL, size)
+        begin(&call, self, POLLIN, PyBytes_AS_STRING(data), size, c_flags)
+        try:
+            receive_all(&call)
+        except BaseException as error:
+            error.partial = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), size - call.size)
+            raise
+        return data
+
+    def recv_exactly_into(self, buffer, nbytes=0, flags=0):
+        cdef Py_buffer view
+        cdef Call call
+        cdef Py_ssize_t size
+        cdef int c_flags
+        if (
+            not (take_size(nbytes, &size) and take_int(flags, &c_flags))
+            or c_flags & UNCOUNTABLE
+            or overrides(self, "recv_into", own_recv_into)
+            or not take_writable(buffer, &view)
+        ):
+            return PureOps.recv_exactly_into(self, buffer, nbytes, flags)
+        try:
+            if size > view.len:
+                return PureOps.recv_exactly_into(self, buffer, nbytes, flags)
+            begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
+            return receive_all(&call)
+        finally:
+            PyBuffer_Release(&view)
+
+
+cdef list kept_docs = borrow_docs(SocketOps, (stdlib_socket, PureOps))
+
+
+cdef inline bint overrides(SocketOps self, str name, object own) except -1:
+    """Whether a subclass has put a method of its own in that place: ssl does, and must be asked for its bytes."""
+    return type(self) is not accepted_class and getattr(type(self), name) is not own
+
+
+# Socket objects
+
+
+cdef inline int fill(SocketOps self, int fd, int family, int kind, int protocol) except -1:
+    """What `_socket`'s __init__ leaves in a new object."""
+    base.copy_internals(self, template)
+    self.sock_family = family
+    self.sock_type = kind & ~(SOCK_NONBLOCK | SOCK_CLOEXEC)
+    self.sock_proto = protocol
+    self.sock_timeout = 0 if kind & SOCK_NONBLOCK else base.NO_TIMEOUT
+    self._io_refs = 0
+    self._closed = False
+    self.sock_fd = fd  # last, so that a failure leaves the fd to the caller
+    return 0
+
+
+cdef inline SocketOps adopt(int fd, SocketOps listener):
+    """A new socket of the package's class for an accepted fd, which stays the caller's to close if this raises."""
+    cdef TypeObject *cls = <TypeObject *>accepted_class
+    cdef SocketOps sock = cls.tp_new(cls, <PyObject *>no_arguments, NULL)
+    PySys_Audit(
+        "socket.__new__", "Oiii",
+        <PyObject *>sock, listener.sock_family, listener.sock_type, listener.sock_proto,
+    )
+    fill(sock, fd, listener.sock_family, listener.sock_type, listener.sock_proto)
+    return sock
+
+
+# Calls
+
+
+cdef inline ssize_t send_as_blocking(Attempt attempt, Call *call) except -1:
+    """One send. On a blocking socket the kernel takes all of it or waits, so what a first try took in part is ended."""
+    cdef ssize_t sent = perform(attempt, call)
+    cdef ssize_t more
+    if sent == <ssize_t>call.size or call.timeout >= 0 or call.waited or call.flags & MSG_DONTWAIT:
+        return sent
+    advance(call, sent)
+    with nogil:
+        more = attempt(call, 0)
+    return sent + max(more, 0)  # an error after the first part shows at the next call, as the kernel does it
+
+
+cdef Py_ssize_t receive_all(Call *call) except -1:
+    """Receive exactly `call.size` bytes; an exception says in `transferred` how many came."""
+    cdef Py_ssize_t expected = call.size
+    cdef char *start = <char *>call.data
+    cdef ssize_t received
+    try:
+        while call.size > 0:
+            received = perform(attempt_recv, call)
+            if received == 0:
+                raise IncompleteReadError(PyBytes_FromStringAndSize(start, expected - call.size), expected)
+            if advance(call, received):
+                check_progress(call)
+    except BaseException as error:
+        error.transferred = expected - call.size
+        raise
+    return expected
+
+
+# The system calls, for `perform`
+
+
+cdef ssize_t attempt_accept(Call *call, int extra_flags) noexcept nogil:
+    return posix.accept4(call.fd, &call.address.sa, &call.address_size, SOCK_CLOEXEC)
+
+
+cdef ssize_t attempt_connected(Call *call, int extra_flags) noexcept nogil:
+    cdef int error = 0
+    cdef socklen_t size = sizeof(error)
+    if posix.getsockopt(call.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
+        return -1
+    if error == 0 or error == EISCONN:
+        return 0
+    posix.errno = error
+    return -1
+
+
+cdef ssize_t attempt_recvmsg_one(Call *call, int extra_flags) noexcept nogil:
+    call.message.msg_iov.iov_base = call.data
+    call.message.msg_iov.iov_len = call.size
+    return attempt_recvmsg(call, extra_flags)

@@ -1,0 +1,1 @@
+"""class SocketStream (`stream`), its buffers (`buffer`), and how frames are marked (`framing`)."""

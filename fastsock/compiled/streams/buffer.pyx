@@ -1,0 +1,117 @@
+"""How a buffer gets, moves and gives back its storage (`buffer.pxd`)."""
+
+from cpython.buffer cimport PyBuffer_FillInfo
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
+from libc.string cimport memcpy, memmove
+
+from fastsock.compiled.streams.buffer cimport NEAR, STORAGE_SIZE, Buffer, held, reference_count
+
+cdef extern from "Python.h":
+    PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *source, Py_ssize_t size) except NULL
+    char *bytes_data "PyBytes_AS_STRING"(PyObject *data) noexcept
+
+cdef PyObject *spare = NULL  # read and written only with the GIL held
+
+
+cdef PyObject *take_storage(Py_ssize_t size) except NULL:
+    global spare
+    cdef PyObject *storage = spare
+    if size != STORAGE_SIZE or storage == NULL:
+        return new_bytes(NULL, size)
+    spare = NULL
+    return storage
+
+
+cdef void give_storage(PyObject *storage, Py_ssize_t size) noexcept:
+    global spare
+    if spare == NULL and size == STORAGE_SIZE and reference_count(storage) == 1:
+        spare = storage
+    else:
+        Py_XDECREF(storage)
+
+
+cdef int move(Buffer *buffer, Py_ssize_t capacity) except -1:
+    """Put what is buffered at the front of another storage."""
+    cdef PyObject *storage = take_storage(capacity)
+    cdef Py_ssize_t size = held(buffer)
+    if size > 0:
+        memcpy(bytes_data(storage), buffer.data + buffer.start, size)
+    if buffer.storage != NULL:
+        give_storage(buffer.storage, buffer.capacity)
+    buffer.storage = storage
+    buffer.data = bytes_data(storage)
+    buffer.capacity = capacity
+    buffer.start = 0
+    buffer.end = size
+    return 0
+
+
+cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1:
+    """Make room for `size` bytes, those that are buffered among them, and for more where that costs nothing."""
+    size = max(size, STORAGE_SIZE) if buffer.capacity < STORAGE_SIZE else size
+    if buffer.capacity - buffer.start >= size and (held(buffer) > NEAR or buffer.start == 0):
+        return 0
+    if buffer.capacity < size or reference_count(buffer.storage) > 1:
+        return move(buffer, max(size, STORAGE_SIZE))
+    memmove(buffer.data, buffer.data + buffer.start, held(buffer))
+    buffer.end -= buffer.start
+    buffer.start = 0
+    return 0
+
+
+cdef int reserve_exactly(Buffer *buffer, Py_ssize_t size) except -1:
+    """Make the storage one of just `size` bytes, which is given away when it is full."""
+    if buffer.capacity == size and buffer.start == 0:
+        return 0
+    return move(buffer, size)
+
+
+cdef void drop(Buffer *buffer) noexcept:
+    """Forget all that is buffered."""
+    if buffer.storage != NULL:
+        give_storage(buffer.storage, buffer.capacity)
+    buffer.storage = NULL
+    buffer.data = NULL
+    buffer.capacity = buffer.start = buffer.end = buffer.searched = 0
+
+
+cdef void shrink(Buffer *buffer) noexcept:
+    """Before a stream is left alone with a part of something: keep no large storage for a few bytes."""
+    if buffer.start == buffer.end:
+        drop(buffer)
+    elif held(buffer) <= NEAR and buffer.capacity == STORAGE_SIZE:
+        try:
+            move(buffer, held(buffer))
+        except MemoryError:
+            pass  # then it stays where it is
+
+
+cdef object give_away(Buffer *buffer):
+    """The storage itself, full as it is."""
+    cdef PyObject *storage = buffer.storage
+    buffer.storage = NULL
+    drop(buffer)
+    result = <object>storage
+    Py_DECREF(result)  # the buffer's own
+    return result
+
+
+cdef class Window:
+
+    def __getbuffer__(self, Py_buffer *view, int flags):
+        PyBuffer_FillInfo(view, self, self.data, self.size, not self.writable, flags)
+
+    def __dealloc__(self):
+        Py_XDECREF(self.storage)
+
+
+cdef object lend(Buffer *buffer, Py_ssize_t start, Py_ssize_t end, bint writable):
+    """A memoryview of that part of the storage."""
+    cdef Window window = Window.__new__(Window)
+    Py_INCREF(<object>buffer.storage)
+    window.storage = buffer.storage
+    window.data = buffer.data + start
+    window.size = end - start
+    window.writable = writable
+    return memoryview(window)

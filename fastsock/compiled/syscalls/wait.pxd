@@ -1,0 +1,103 @@
+"""Try first, then wait: how every call that may have to wait is made.
+
+The stdlib polls before each call of a socket with a timeout and drops the GIL around every call. Here `perform` makes
+the call at once, and only a call that cannot be served yet goes to `wait_and_perform`, which polls and retries
+without the GIL until the deadline.
+
+When the GIL is kept: for the first try, which cannot block (MSG_DONTWAIT is passed, whatever O_NONBLOCK says, since
+another process may share and change it) and moves at most HELD_SIZE bytes. Dropping it would cost more than such a
+call, and beside a CPU-bound thread it would cost a switch interval (5 ms) to get it back. It is dropped for
+everything else: the wait, a call that may block, a large copy, and a send while a thread of this process waits in
+here (`waiting`), since that thread, once woken by the send, would only run into the kept GIL.
+"""
+
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
+from libc.stdint cimport int64_t
+
+from fastsock.compiled.syscalls cimport posix
+from fastsock.compiled.syscalls.base cimport current_fd
+from fastsock.compiled.syscalls.call cimport Attempt, Call
+from fastsock.compiled.syscalls.posix cimport (
+    EAGAIN,
+    EINTR,
+    EWOULDBLOCK,
+    MSG_DONTWAIT,
+    MSG_FASTOPEN,
+    MSG_WAITALL,
+    POLLIN,
+    POLLOUT,
+)
+
+cdef enum:
+    NOTED_FDS = 1024
+    MOST_MISSES = 5
+    BULK_SIZE = 4 * 1024  # bytes; fewer may be a whole message, with no more behind it
+    HELD_SIZE = 256 * 1024  # bytes; a copy of that takes tens of microseconds
+
+cdef struct Lateness:
+    unsigned char misses  # first tries of receives that failed of late
+    unsigned char skips   # calls that go on without one
+
+# One for all modules, in wait.pyx; written only with the GIL held.
+cdef int waiting                   # threads of this process that wait for data without the GIL
+cdef Lateness lateness[NOTED_FDS]  # by fd, as a hint: a stale entry costs a few tries, or a few waits
+
+cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1
+cdef int check_progress(Call *call) except -1
+cdef int64_t monotonic() noexcept nogil
+cdef int64_t remaining(Call *call) noexcept nogil
+
+
+cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
+    """Make the call now if it need not wait, else as soon as it can be served.
+
+    Raises OSError by errno, TimeoutError at the deadline, and what a signal handler raises.
+    """
+    cdef ssize_t result
+    cdef bint poll_first = call.timeout > 0 and not call.may_try
+    call.fd = current_fd(call.sock)
+    call.waited = False
+    if may_keep_gil(call):
+        if skip_try(call):
+            return wait_and_perform(attempt, call, call.timeout > 0)
+        result = attempt(call, MSG_DONTWAIT)
+        if result >= 0:
+            if call.events == POLLIN:
+                lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
+            return result
+        if posix.errno == EINTR:
+            PyErr_CheckSignals()
+        elif call.timeout == 0 or not (posix.errno == EAGAIN or posix.errno == EWOULDBLOCK):
+            PyErr_SetFromErrno(OSError)
+        else:
+            poll_first = call.timeout > 0
+            if call.events == POLLIN:
+                note_miss(call)
+    return wait_and_perform(attempt, call, poll_first)
+
+
+cdef inline bint may_keep_gil(Call *call) noexcept:
+    if not call.may_try or call.size > HELD_SIZE:
+        return False
+    if call.timeout < 0 and call.flags & (MSG_WAITALL | MSG_FASTOPEN):
+        return False  # MSG_DONTWAIT would cut the one short, and leave the other's connection in progress
+    return not (waiting and call.events == POLLOUT)
+
+
+cdef inline bint skip_try(Call *call) noexcept:
+    """Whether this fd's data came late so often of late that a first try would only cost a system call.
+
+    A receive with flags is tried all the same: under MSG_OOB, say, there is nothing to poll for.
+    """
+    cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
+    if late.skips == 0 or call.events != POLLIN or call.timeout == 0 or call.flags:
+        return False
+    late.skips -= 1
+    return True
+
+
+cdef inline void note_miss(Call *call) noexcept:
+    """A first try failed: go without for 1, 3, 7, ... calls, the more the more often this is so."""
+    cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
+    late.misses = min(late.misses + 1, MOST_MISSES)
+    late.skips = (1 << late.misses) - 1

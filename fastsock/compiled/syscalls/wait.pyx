@@ -1,0 +1,113 @@
+"""The waiting itself, out of line, and what all modules share: threads that wait, and the hint by fd (`wait.pxd`)."""
+
+import os
+
+from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno, PyErr_SetString
+from libc.stdint cimport INT64_MAX, int64_t
+
+from fastsock.compiled.syscalls cimport posix
+from fastsock.compiled.syscalls.base cimport current_fd
+from fastsock.compiled.syscalls.call cimport Attempt, Call
+from fastsock.compiled.syscalls.posix cimport (
+    CLOCK_MONOTONIC,
+    EAGAIN,
+    EINTR,
+    EWOULDBLOCK,
+    INT_MAX,
+    MSG_DONTWAIT,
+    POLLIN,
+    clock_gettime,
+    poll,
+    pollfd,
+    timespec,
+)
+
+
+cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1:
+    """Without the GIL: wait until `call.events` if `poll_first`, then make the call; again until it is served.
+
+    With a timeout, 0 included, no try may block: the data may be gone behind a poll, or the file be made blocking by
+    another process.
+    """
+    global waiting
+    cdef ssize_t result = -1
+    cdef int ready, error
+    cdef int extra_flags = MSG_DONTWAIT if call.timeout >= 0 else 0
+    call.waited = True
+    while True:
+        ready = 1
+        call.fd = current_fd(call.sock)
+        waiting += call.events == POLLIN
+        with nogil:
+            if poll_first:
+                ready = wait_ready(call)
+            if ready > 0:
+                call.fd = current_fd(call.sock)
+                result = attempt(call, extra_flags)
+            error = posix.errno
+        waiting -= call.events == POLLIN
+        if ready == 0:
+            PyErr_SetString(TimeoutError, "timed out")
+            return -1
+        if ready > 0 and result >= 0:
+            if result == <ssize_t>call.size and result >= BULK_SIZE:  # more may be there: the next call tries first
+                lateness[call.fd & (NOTED_FDS - 1)].misses = lateness[call.fd & (NOTED_FDS - 1)].skips = 0
+            return result
+        if error == EINTR:
+            PyErr_CheckSignals()
+        elif ready > 0 and call.timeout > 0 and (error == EAGAIN or error == EWOULDBLOCK):
+            poll_first = True
+        else:
+            posix.errno = error
+            PyErr_SetFromErrno(OSError)
+
+
+cdef int wait_ready(Call *call) noexcept nogil:
+    """1 when the fd is ready, 0 when the deadline has passed, -1 with errno."""
+    cdef pollfd target
+    cdef int64_t milliseconds = -1
+    if call.fd < 0:
+        return 1  # which poll would ignore: the call says what is wrong
+    if call.timeout > 0:
+        milliseconds = remaining(call)
+        if milliseconds < 0:
+            return 0
+        # Rounded up: a wait of less than a millisecond must not become none.
+        milliseconds = min(milliseconds // 1_000_000 + (milliseconds % 1_000_000 > 0), <int64_t>INT_MAX)
+    target.fd = call.fd
+    target.events = call.events
+    target.revents = 0
+    return poll(&target, 1, <int>milliseconds)
+
+
+cdef int64_t monotonic() noexcept nogil:
+    """Nanoseconds on the clock of all deadlines."""
+    cdef timespec clock
+    clock_gettime(CLOCK_MONOTONIC, &clock)
+    return clock.tv_sec * <int64_t>1_000_000_000 + clock.tv_nsec
+
+
+cdef int64_t remaining(Call *call) noexcept nogil:
+    """Nanoseconds to the deadline, which starts with the first need to wait; negative once it has passed."""
+    cdef int64_t now = monotonic()
+    if call.deadline == 0:
+        call.deadline = now + call.timeout if call.timeout < INT64_MAX - now else INT64_MAX
+    return call.deadline - now
+
+
+cdef int check_progress(Call *call) except -1:
+    """Between the parts of a call made of several: run signal handlers, and hold the whole to its deadline."""
+    PyErr_CheckSignals()
+    if call.timeout > 0 and remaining(call) <= 0:
+        PyErr_SetString(TimeoutError, "timed out")
+        return -1
+    return 0
+
+
+cdef forget_waiting():
+    """In a forked child, where the threads that waited are not."""
+    global waiting
+    waiting = 0
+
+
+os.register_at_fork(after_in_child=lambda: forget_waiting())

@@ -1,0 +1,1 @@
+"""Datagrams in batches and in segments."""

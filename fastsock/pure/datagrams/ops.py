@@ -1,0 +1,399 @@
+"""class DatagramOps: datagrams in batches and in segments, in Python.
+
+The same results as the compiled twin, `fastsock.compiled.datagrams.ops`, by single calls; UDP_SEGMENT and UDP_GRO go
+by the control messages of sendmsg and recvmsg.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import operator
+import os
+import select
+import socket as stdlib
+import struct
+import weakref
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastsock.pure.constants import CONSTANTS
+from fastsock.pure.sockets.ops import READABLE, WRITABLE, Deadline, is_ready
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from socket import socket as Base
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+else:
+    Base = object
+
+Data = TypeVar("Data")  # bytes, or how many of them
+
+UDP_SEGMENT: int | None = getattr(stdlib, "UDP_SEGMENT", CONSTANTS.get("UDP_SEGMENT"))
+UDP_GRO: int | None = getattr(stdlib, "UDP_GRO", CONSTANTS.get("UDP_GRO"))
+# As plain ints: the enum's own operators take longer than a system call.
+MSG_DONTWAIT = int(getattr(stdlib, "MSG_DONTWAIT", 0))
+MSG_PEEK = int(stdlib.MSG_PEEK)
+MSG_TRUNC = int(getattr(stdlib, "MSG_TRUNC", 0))
+
+MOST_SEGMENTS = 64  # in one call: UDP_MAX_SEGMENTS of the first kernels that had it; later ones take 128
+LARGEST = 65_507  # bytes in one call, headers left out; over IPv6 20 more would do, but not to ::ffff:127.0.0.1
+CONTROL_SIZE = 256  # bytes for control messages: UDP_GRO comes behind time stamps, if those are switched on
+# Protocols of SOCK_DGRAM sockets that heed UDP_SEGMENT; the others would send one datagram, uncut.
+CUTTING = (0, stdlib.IPPROTO_UDP, getattr(stdlib, "IPPROTO_UDPLITE", stdlib.IPPROTO_UDP))
+# What the kernel says where a socket, a route or a device can't cut.
+REFUSALS = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
+
+# The smallest segment size that a socket refused to cut into, though sending the segments one by one went well.
+refused: weakref.WeakKeyDictionary[stdlib.socket, int] = weakref.WeakKeyDictionary()
+kernel_cuts: bool | None = None  # not known before the first try
+
+
+def _lack(*, udp_segment: bool = False, mmsg: bool = False) -> None:
+    """For tests: act as on a kernel that lacks them. `mmsg` makes no difference to this backend."""
+    global kernel_cuts
+    kernel_cuts = False if udp_segment else None
+
+
+class DatagramOps(Base):
+    """Datagrams in batches and in segments, to be mixed into a subclass of `socket.socket`."""
+
+    __slots__ = ()
+
+    def sendmmsg(self, messages: Iterable[ReadableBuffer | tuple[ReadableBuffer, Any]], flags: int = 0) -> int:
+        """Send datagrams, as many as possible by one system call, and return how many went: sendmmsg(2).
+
+        A message is bytes-like, or (bytes-like, address), where None is no address. All are looked at before the
+        first is sent: a wrong one raises TypeError, OverflowError, ... with its index, and none has gone.
+
+        The socket's timeout is a deadline for the whole. Fewer than all have gone if a later message met an error,
+        which the next call shows if it lasts, or the timeout, or no room. If the first did, it raises. A signal
+        handler's exception says in `transferred` how many had gone.
+        """
+        refuse_stream(self, "sendmmsg")
+        return send_singly(self, check_messages(self, messages), flags, Deadline(self))
+
+    def recvmmsg(self, vlen: int, bufsize: int, flags: int = 0) -> list[tuple[bytes, int, Any]]:
+        """Receive up to `vlen` datagrams of up to `bufsize` bytes: recvmmsg(2).
+
+        Waits for the first one, then takes what is there. Returns a list of (data, msg_flags, address); MSG_TRUNC in
+        msg_flags says that the datagram was longer than `bufsize`.
+        """
+        refuse_stream(self, "recvmmsg")
+        vlen = operator.index(vlen)
+        if vlen < 1:
+            raise ValueError("vlen must be at least 1")
+        bufsize = operator.index(bufsize)
+        if bufsize < 0:
+            raise ValueError("negative buffersize in recvmmsg")
+
+        def receive(index: int, flags: int) -> tuple[bytes, int, Any]:
+            data, _, msg_flags, address = self.recvmsg(bufsize, 0, flags)
+            return data, msg_flags, address
+
+        return receive_ready(self, receive, vlen, flags)
+
+    def recvmmsg_into(self, buffers: Iterable[WriteableBuffer], flags: int = 0) -> list[tuple[int, int, Any]]:
+        """Receive a datagram into each of `buffers`, as far as there are any: as recvmmsg(), without a copy.
+
+        Returns a list of (nbytes, msg_flags, address), for the first buffers.
+        """
+        refuse_stream(self, "recvmmsg_into")
+        buffers = check_buffers(buffers)
+
+        def receive(index: int, flags: int) -> tuple[int, int, Any]:
+            nbytes, _, msg_flags, address = self.recvmsg_into([buffers[index]], 0, flags)
+            return nbytes, msg_flags, address
+
+        return receive_ready(self, receive, len(buffers), flags)
+
+    def send_segments(self, data: ReadableBuffer, segment_size: int, address: Any = None, flags: int = 0) -> int:
+        """Send `data` as datagrams of `segment_size` bytes, the last one maybe shorter, and return how many bytes went.
+
+        The kernel cuts (UDP_SEGMENT, udp(7)): one call goes for up to 64 datagrams and 65,507 bytes. Where kernel,
+        socket or route can't, they go as by sendmmsg(), from then on at once for that socket; the receiver sees the
+        same. Empty data is one empty datagram. `segment_size` is 1 to 65,507 bytes, or ValueError.
+
+        Deadline and errors are those of sendmmsg(): fewer bytes than all have gone if something stopped the rest.
+        """
+        refuse_stream(self, "send_segments")
+        segment_size = operator.index(segment_size)
+        if not 1 <= segment_size <= LARGEST:
+            raise ValueError(f"segment_size must be 1 to {LARGEST}")
+        if address is not None:
+            check_address(self.family, address)
+        at_once = min(MOST_SEGMENTS, LARGEST // segment_size) * segment_size
+        deadline = Deadline(self)
+        sent = 0
+        with view_of(data) as exported, exported.cast("B") as view:
+            try:
+                while True:
+                    if sent:
+                        deadline.wait(self, WRITABLE)
+                    with view[sent : sent + at_once] as part:
+                        went = send_part(self, part, segment_size, address, flags, deadline)
+                        sent += went
+                        if went < len(part) or sent == len(view):
+                            return sent
+            except OSError:
+                if not sent:
+                    raise
+                return sent
+            except BaseException as error:
+                error.transferred = sent + getattr(error, "transferred", 0)  # type: ignore[attr-defined]
+                raise
+
+    def recv_segments(self, bufsize: int, flags: int = 0) -> tuple[bytes, int, Any]:
+        """Receive datagrams that the kernel has joined (UDP_GRO, udp(7)) as (data, segment_size, address).
+
+        Each is `segment_size` bytes, the last one maybe shorter; `fastsock.segments` cuts them apart. Joining changes
+        what every call that receives on the socket gets, so the program switches it on:
+        `sock.setsockopt(IPPROTO_UDP, UDP_GRO, 1)`. Without it one datagram comes, and segment_size is its length.
+
+        What does not fit `bufsize` is lost, and raises OSError with EMSGSIZE: 65,535 bytes are always enough. Its
+        `partial` holds what fitted.
+        """
+        refuse_stream(self, "recv_segments")
+        data, ancillary, msg_flags, address = self.recvmsg(bufsize, control_size(self), flags)
+        if is_cut(msg_flags, flags):
+            raise cut_short(data)
+        return data, segment_size_of(ancillary, len(data)), address
+
+    def recv_segments_into(self, buffer: WriteableBuffer, flags: int = 0) -> tuple[int, int, Any]:
+        """Receive as recv_segments() does, into `buffer`: (nbytes, segment_size, address)."""
+        refuse_stream(self, "recv_segments_into")
+        nbytes, ancillary, msg_flags, address = self.recvmsg_into([buffer], control_size(self), flags)
+        if is_cut(msg_flags, flags):
+            raise cut_short(None)
+        return nbytes, segment_size_of(ancillary, nbytes), address
+
+
+def segments(data: ReadableBuffer, segment_size: int) -> list[memoryview]:
+    """The datagrams in what recv_segments() gave, as views into `data`: nothing is copied.
+
+    Empty data is one empty datagram.
+    """
+    view = memoryview(data)
+    if not view:
+        return [view]
+    if segment_size < 1:
+        raise ValueError("segment_size must be at least 1")
+    return [view[start : start + segment_size] for start in range(0, len(view), segment_size)]
+
+
+def refuse_stream(sock: stdlib.socket, call: str) -> None:
+    """A stream has no datagrams: what was sent as several would run together."""
+    if sock.type == stdlib.SOCK_STREAM:
+        raise OSError(errno.EOPNOTSUPP, f"{call}() is for datagrams, and the socket is SOCK_STREAM")
+
+
+# Sending
+
+
+def check_messages(
+    sock: stdlib.socket, messages: Iterable[ReadableBuffer | tuple[ReadableBuffer, Any]]
+) -> list[tuple[Any, Any]]:
+    """The messages as (data, address); an error that their arguments can cause is raised, with the index."""
+    family = sock.family
+    checked = []
+    last = None
+    for index, message in enumerate(messages):
+        try:
+            data, address = message if isinstance(message, tuple) and len(message) == 2 else (message, None)
+            if type(data) is not bytes:
+                with view_of(data) as view:
+                    if not view.c_contiguous:
+                        raise BufferError("memoryview: underlying buffer is not C-contiguous")
+            if address is not None and address is not last:
+                check_address(family, address)
+                last = address
+        except (TypeError, ValueError, OverflowError, BufferError) as error:
+            raise type(error)(f"{error} (message {index})") from None
+        checked.append((data, address))
+    return checked
+
+
+def view_of(data: Any) -> memoryview:
+    """A memoryview; without one the error is worded as sendto words it."""
+    try:
+        return memoryview(data)
+    except TypeError:
+        raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
+
+
+def check_address(family: int, address: Any) -> None:
+    """Raise what the stdlib's sendto would for the shape of an address; what it makes of its parts, that says later."""
+    if family == getattr(stdlib, "AF_UNIX", None):
+        if not isinstance(address, str):
+            view_of(address).release()
+        return
+    if family not in (stdlib.AF_INET, stdlib.AF_INET6):
+        return
+    name = stdlib.AddressFamily(family).name
+    if not isinstance(address, tuple):
+        raise TypeError(f"{name} address must be tuple, not {type(address).__name__}")
+    if family == stdlib.AF_INET and len(address) != 2:
+        raise TypeError("AF_INET address must be a pair (host, port)")
+    if family == stdlib.AF_INET6 and not 2 <= len(address) <= 4:
+        raise TypeError("AF_INET6 address must be a tuple (host, port[, flowinfo[, scopeid]])")
+    host, *numbers = address
+    if not isinstance(host, str | bytes | bytearray):
+        raise TypeError(f"str, bytes or bytearray expected, not {type(host).__name__}")
+    port, flowinfo, *_ = *map(operator.index, numbers), 0
+    if not 0 <= port <= 0xFFFF:
+        raise OverflowError("port must be 0-65535.")
+    if not 0 <= flowinfo <= 0xFFFFF:
+        raise OverflowError("flowinfo must be 0-1048575.")
+
+
+def send_singly(
+    sock: stdlib.socket, messages: Iterable[tuple[ReadableBuffer, Any]], flags: int, deadline: Deadline
+) -> int:
+    """Send one after the other; how many went."""
+    sent = 0
+    try:
+        for data, address in messages:
+            if sent:
+                deadline.wait(sock, WRITABLE)
+            if address is None:
+                sock.send(data, flags)
+            else:
+                sock.sendto(data, flags, address)
+            sent += 1
+    except OSError:
+        if not sent:
+            raise
+    except BaseException as error:
+        error.transferred = sent  # type: ignore[attr-defined]
+        raise
+    return sent
+
+
+def send_part(
+    sock: stdlib.socket, part: memoryview, segment_size: int, address: Any, flags: int, deadline: Deadline
+) -> int:
+    """Send as many segments as go by one call; how many bytes went."""
+    if len(part) <= segment_size or not can_cut(sock, segment_size):
+        return send_cut(sock, part, segment_size, address, flags, deadline)
+    assert UDP_SEGMENT is not None
+    control = [(stdlib.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", segment_size))]
+    try:
+        return sock.sendmsg([part], control, flags, address)
+    except OSError as error:
+        if error.errno not in REFUSALS:
+            raise
+    went = send_cut(sock, part, segment_size, address, flags, deadline)  # raises if the call itself was wrong
+    note_refusal(sock, segment_size)
+    return went
+
+
+def send_cut(
+    sock: stdlib.socket, part: memoryview, segment_size: int, address: Any, flags: int, deadline: Deadline
+) -> int:
+    """Send the segments one by one; how many bytes went."""
+    with contextlib.ExitStack() as held:
+        starts = range(0, max(len(part), 1), segment_size)
+        messages = [(held.enter_context(part[start : start + segment_size]), address) for start in starts]
+        try:
+            return min(send_singly(sock, messages, flags, deadline) * segment_size, len(part))
+        except BaseException as error:
+            error.transferred = getattr(error, "transferred", 0) * segment_size  # type: ignore[attr-defined]
+            raise
+
+
+def can_cut(sock: stdlib.socket, segment_size: int) -> bool:
+    """Whether to try UDP_SEGMENT. Kernels that don't know it take the control message and don't heed it."""
+    global kernel_cuts
+    if sock.family not in (stdlib.AF_INET, stdlib.AF_INET6) or sock.type != stdlib.SOCK_DGRAM:
+        return False
+    if sock.proto not in CUTTING or segment_size >= refused.get(sock, LARGEST + 1):
+        return False
+    if kernel_cuts is None:
+        kernel_cuts = UDP_SEGMENT is not None and has_option(sock, UDP_SEGMENT)
+    return kernel_cuts
+
+
+def has_option(sock: stdlib.socket, option: int) -> bool:
+    try:
+        sock.getsockopt(stdlib.IPPROTO_UDP, option)
+    except OSError as error:
+        if error.errno == errno.EBADF:
+            raise  # a closed socket says nothing about the kernel
+        return False
+    return True
+
+
+def note_refusal(sock: stdlib.socket, segment_size: int) -> None:
+    """Smaller ones are tried again: the size may have been too large for the route."""
+    refused[sock] = min(segment_size, refused.get(sock, segment_size))
+
+
+# Receiving
+
+
+def check_buffers(buffers: Iterable[WriteableBuffer]) -> Sequence[WriteableBuffer]:
+    buffers = tuple(buffers)
+    if not buffers:
+        raise ValueError("recvmmsg_into needs at least one buffer")
+    for index, buffer in enumerate(buffers):
+        try:
+            with view_of(buffer) as view:
+                if view.readonly:
+                    raise TypeError(f"read-write bytes-like object expected, not {type(buffer).__name__}")
+                if not view.c_contiguous:
+                    raise BufferError("memoryview: underlying buffer is not C-contiguous")
+        except (TypeError, ValueError, BufferError) as error:
+            raise type(error)(f"{error} (buffer {index})") from None
+    return buffers
+
+
+def receive_ready(
+    sock: stdlib.socket, receive: Callable[[int, int], tuple[Data, int, Any]], vlen: int, flags: int
+) -> list[tuple[Data, int, Any]]:
+    """What receive(index, flags) gives: once, then for as long as a datagram is there. At most `vlen` times."""
+    received = [receive(0, flags)]
+    try:
+        is_there = datagram_poll(sock)
+        while len(received) < vlen and is_there():
+            data, msg_flags, address = receive(len(received), flags | MSG_DONTWAIT)
+            if address == received[-1][2]:
+                address = received[-1][2]
+            received.append((data, msg_flags, address))
+    except OSError:
+        pass  # taken by another thread
+    except BaseException as error:
+        error.partial = received  # type: ignore[attr-defined]
+        raise
+    return received
+
+
+def datagram_poll(sock: stdlib.socket) -> Callable[[], bool]:
+    """A function that tells whether a datagram is there, and no error, which is left to the next call."""
+    if not hasattr(select, "poll"):
+        return lambda: is_ready(sock, READABLE, 0)
+    poller = select.poll()
+    poller.register(sock, select.POLLIN)
+    return lambda: [events for _, events in poller.poll(0)] == [select.POLLIN]
+
+
+def control_size(sock: stdlib.socket) -> int:
+    """None for unix sockets, which would pass descriptors in them."""
+    return CONTROL_SIZE if UDP_GRO is not None and sock.family in (stdlib.AF_INET, stdlib.AF_INET6) else 0
+
+
+def segment_size_of(ancillary: Iterable[tuple[int, int, bytes]], nbytes: int) -> int:
+    for level, kind, value in ancillary:
+        if (level, kind) == (stdlib.IPPROTO_UDP, UDP_GRO):
+            return int(struct.unpack("=i", value)[0])
+    return nbytes
+
+
+def is_cut(msg_flags: int, flags: int) -> bool:
+    """Whether bytes were lost. Not under MSG_PEEK, and who passes MSG_TRUNC knows."""
+    return bool(msg_flags & MSG_TRUNC and not flags & (MSG_PEEK | MSG_TRUNC))
+
+
+def cut_short(partial: bytes | None) -> OSError:
+    error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+    error.partial = partial  # type: ignore[attr-defined]
+    return error

@@ -1,0 +1,1 @@
+"""The socket calls that the stdlib lacks."""

@@ -1,0 +1,218 @@
+"""class SocketOps: the socket calls that the stdlib lacks, in Python.
+
+The stdlib's own calls are left alone, but for `accept`, which makes the package's sockets, and the two getters that
+look an enum member up at each call. The compiled twin, `fastsock.compiled.sockets.ops`, makes all calls faster.
+"""
+
+from __future__ import annotations
+
+import _socket
+import operator
+import os
+import select
+import socket as stdlib
+import sys
+import time
+from typing import TYPE_CHECKING, Any
+
+from fastsock._common.errors import IncompleteReadError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from socket import socket as Base
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from fastsock._socket_class import socket
+else:
+    Base = object
+
+READABLE, WRITABLE = range(2)
+# Where no limit is known, the least that POSIX allows (_XOPEN_IOV_MAX).
+IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
+# Flags under which the same bytes come again, or none do: no total can be counted with them.
+UNCOUNTABLE = stdlib.MSG_PEEK | getattr(stdlib, "MSG_TRUNC", 0)
+
+# PyPy's sendmsg goes on until all has gone, and when it times out does not say how much did.
+SENDMSG_HIDES_A_PART = sys.implementation.name == "pypy"
+
+stdlib_socket = stdlib.socket
+FAMILIES = {int(family): family for family in stdlib.AddressFamily}
+KINDS = {int(kind): kind for kind in stdlib.SocketKind}
+family_of = _socket.socket.family.__get__
+kind_of = _socket.socket.type.__get__
+accepted_class: type[stdlib.socket] = stdlib.socket
+
+
+def set_accepted_class(cls: type[stdlib.socket]) -> None:
+    """Set the class of the sockets that `accept` makes."""
+    global accepted_class
+    accepted_class = cls
+
+
+class SocketOps(Base):
+    """The socket calls of this backend, to be mixed into a subclass of `socket.socket`."""
+
+    __slots__ = ()
+
+    def accept(self) -> tuple[socket, Any]:
+        sock, address = super().accept()
+        if type(sock) is stdlib_socket:
+            sock.__class__ = accepted_class
+        return sock, address  # type: ignore[return-value]
+
+    accept.__doc__ = stdlib_socket.accept.__doc__
+
+    if not TYPE_CHECKING:  # where these are int
+        family = property(lambda self: FAMILIES.get(family_of(self), family_of(self)), doc=stdlib_socket.family.__doc__)
+        type = property(lambda self: KINDS.get(kind_of(self), kind_of(self)), doc=stdlib_socket.type.__doc__)
+
+    def sendmsg_all(
+        self,
+        buffers: Iterable[ReadableBuffer],
+        ancdata: Iterable[tuple[int, int, ReadableBuffer]] = (),
+        flags: int = 0,
+        address: Any = None,
+        /,
+    ) -> None:
+        """Send all of `buffers`, as sendall() does for one: any number of them, without joining them.
+
+        `ancdata` goes with the first bytes. The socket's timeout is a deadline for the whole. On failure the
+        exception's `transferred` says how many bytes went. A datagram is sent by one call or not at all.
+        """
+        exports: list[memoryview] = []
+        transferred = 0
+        try:
+            views = [as_bytes(buffer, exports) for buffer in buffers]
+            deadline = Deadline(self)
+            at_once = IOV_MAX if self.type == stdlib.SOCK_STREAM else len(views)
+            first = 0
+            while True:
+                batch = views[first : first + at_once]
+                if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
+                    sent = self.send(batch[0], flags)
+                else:
+                    sent = self.sendmsg(batch, ancdata, flags, address)
+                transferred += sent
+                ancdata = ()
+                while first < len(views) and sent >= len(views[first]):
+                    sent -= len(views[first])
+                    first += 1
+                if first == len(views) or self.type != stdlib.SOCK_STREAM:
+                    return
+                views[first] = views[first][sent:]
+                exports.append(views[first])
+                deadline.wait(self, WRITABLE)
+        except BaseException as error:
+            error.transferred = transferred  # type: ignore[attr-defined]
+            raise
+        finally:
+            for view in reversed(exports):
+                view.release()
+
+    def recv_exactly(self, n: int, flags: int = 0, /) -> bytes:
+        """Receive exactly `n` bytes and return them.
+
+        The socket's timeout is a deadline for the whole, as it is for sendall(). Raises IncompleteReadError if the
+        stream ends first. On any failure the exception's `transferred` says how many bytes had come, and its
+        `partial` holds them: they have left the socket. MSG_PEEK and MSG_TRUNC raise ValueError.
+        """
+        n = operator.index(n)
+        if n < 0:
+            raise ValueError("negative buffersize in recv_exactly")
+        buffer = bytearray(n)
+        with memoryview(buffer) as view:
+            try:
+                receive_all(self, view, flags)
+            except BaseException as error:
+                error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
+                raise
+        return bytes(buffer)
+
+    def recv_exactly_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
+        """Fill `buffer`, or its first `nbytes` bytes if that is not 0, and return how many bytes that was.
+
+        Deadline and errors are those of recv_exactly(); what came before a failure is in `buffer`.
+        """
+        with memoryview(buffer) as exported, exported.cast("B") as view:
+            nbytes = operator.index(nbytes)
+            if nbytes < 0:
+                raise ValueError("negative buffersize in recv_exactly_into")
+            if nbytes > len(view):
+                raise ValueError("buffer too small for requested bytes")
+            with view[: nbytes or len(view)] as expected:
+                return receive_all(self, expected, flags)
+
+
+def as_bytes(buffer: ReadableBuffer, exports: list[memoryview]) -> memoryview:
+    """A view of the buffer's bytes; what has to be released in the end is added to `exports`."""
+    exports.append(memoryview(buffer))
+    if not (exports[-1].format == "B" and exports[-1].ndim == 1 and exports[-1].c_contiguous):
+        exports.append(exports[-1].cast("B"))
+    return exports[-1]
+
+
+def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
+    """Fill `view`, of bytes, and return its length; an exception says in `transferred` how many came."""
+    if flags & UNCOUNTABLE:
+        raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
+    expected = len(view)
+    deadline = Deadline(sock)
+    transferred = 0
+    try:
+        while transferred < expected:
+            if transferred == 0:
+                received = sock.recv_into(view, 0, flags)
+            else:
+                deadline.wait(sock, READABLE)
+                with view[transferred:] as rest:
+                    received = sock.recv_into(rest, 0, flags)
+            if received == 0:
+                raise IncompleteReadError(bytes(view[:transferred]), expected)
+            transferred += received
+    except BaseException as error:
+        error.transferred = transferred  # type: ignore[attr-defined]
+        raise
+    return expected
+
+
+class Deadline:
+    """A socket's timeout, held as one deadline over several calls."""
+
+    def __init__(self, sock: stdlib.socket) -> None:
+        timeout = sock.gettimeout()
+        self.end = time.monotonic() + timeout if timeout else None
+
+    def wait(self, sock: stdlib.socket, direction: int) -> None:
+        """Wait until the socket is ready; raise TimeoutError at the deadline.
+
+        A socket without a timeout, non-blocking ones included, is left to its own call. So is one that holds
+        decrypted bytes (ssl), which the kernel knows nothing of.
+        """
+        if self.end is None:
+            return
+        remaining = self.end - time.monotonic()
+        pending = direction == READABLE and has_pending(sock)
+        if remaining <= 0 or not (pending or is_ready(sock, direction, remaining)):
+            raise TimeoutError("timed out")
+
+
+def can_send_singly(sock: stdlib.socket) -> bool:
+    """Whether send() does for one buffer what sendmsg() would: on a stream, unless a subclass has its own sendmsg."""
+    return sock.type == stdlib.SOCK_STREAM and type(sock).sendmsg is stdlib_socket.sendmsg
+
+
+def has_pending(sock: stdlib.socket) -> bool:
+    pending = getattr(sock, "pending", None)
+    return pending is not None and pending() > 0
+
+
+def is_ready(sock: stdlib.socket | int, direction: int, seconds: float | None) -> bool:
+    """Whether a socket, or its descriptor, becomes ready in that time; None waits without end."""
+    if not hasattr(select, "poll"):
+        lists: list[list[stdlib.socket | int]] = [[], []]
+        lists[direction].append(sock)
+        return any(select.select(*lists, lists[direction], seconds))  # type: ignore[call-arg, arg-type]
+    poller = select.poll()
+    poller.register(sock, (select.POLLIN, select.POLLOUT)[direction])
+    return bool(poller.poll(None if seconds is None else seconds * 1000))

@@ -1,0 +1,755 @@
+"""class SocketStream: exact, delimited and framed reads, and writes that go out whole, on top of any socket."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import math
+import operator
+import os
+import socket as stdlib
+import struct
+import threading
+import time
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from fastsock._common.errors import IncompleteReadError, LimitOverrunError
+from fastsock._common.stream_parameters import DELIMITED, VARINT, check, separator_of, separators_of
+from fastsock.pure.sockets.ops import IOV_MAX, READABLE, SENDMSG_HIDES_A_PART, WRITABLE, has_pending, is_ready
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
+    from types import TracebackType
+
+    from _typeshed import ReadableBuffer, WriteableBuffer
+
+    from fastsock._common.stream_parameters import ByteOrder, Prefix
+
+# The stdlib's sendmsg, where it makes one call and says how much went; PyPy's does not.
+SENDMSG = None if SENDMSG_HIDES_A_PART else getattr(stdlib.socket, "sendmsg", None)
+DONTWAIT = getattr(stdlib, "MSG_DONTWAIT", 0)
+
+READ_SIZE = 64 * 1024  # bytes asked for at a receive, unless more is known to come
+AHEAD_SIZE = 256 * 1024  # bytes; memory for a frame is taken as it comes from there on
+RECORD_SIZE = 16 * 1024  # bytes of a TLS record: up to that many are put together for one send
+LONGEST_VARINT = 10  # bytes, of 64 bits
+# By the prefix's size and whether it is little-endian: how it is read and written.
+PREFIXES = {
+    (size, order == "<"): (struct.Struct(order + code).unpack_from, struct.Struct(order + code).pack)
+    for size, code in ((1, "B"), (2, "H"), (4, "I"), (8, "Q"))
+    for order in "<>"
+}
+
+
+class StreamDeadline:
+    """The context of `SocketStream.deadline()`."""
+
+    __slots__ = ("_before", "_seconds", "_stream")
+
+    def __init__(self, stream: SocketStream, seconds: float | None) -> None:
+        self._stream = stream
+        self._seconds = seconds
+        self._before: float | None = None
+
+    def __enter__(self) -> SocketStream:
+        stream = self._stream
+        self._before = stream._end
+        end = end_after(self._seconds)
+        if end is not None:
+            stream._end = end if self._before is None else min(end, self._before)
+        return stream
+
+    def __exit__(self, *error: object) -> None:
+        self._stream._end = self._before
+
+
+class SocketStream:
+    """Reads and writes on a connected stream socket: asyncio's StreamReader and StreamWriter, synchronous.
+
+    `sock` is a socket, or any object with `recv_into` and `send`. `limit` is the most bytes of a line before its
+    separator. Frames have a length `prefix` of 1, 2, 4 or 8 bytes in `byteorder`, or "varint" (protobuf's), or else
+    end in a `delimiter`; one of more than `max_size` bytes is refused before memory is taken for it. Up to
+    `write_buffer` bytes are kept back for flush().
+
+    The socket's timeout is a total for each call, as sendall()'s is; set_deadline() sets one for all calls together.
+    A read that fails, by TimeoutError, BlockingIOError or a signal handler's exception, leaves what came in the stream,
+    and the next call goes on with it. So does a write with what did not go: flush() goes on with it.
+
+    One thread may read while another writes. Two that read, or two that write, get a RuntimeError.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_delimiter",
+        "_end",
+        "_eof",
+        "_input",
+        "_limit",
+        "_max_size",
+        "_output",
+        "_pack",
+        "_prefix",
+        "_reading",
+        "_searched",
+        "_socket",
+        "_start",
+        "_tried",
+        "_unpack",
+        "_write_buffer",
+        "_writing",
+    )
+
+    def __init__(
+        self,
+        sock: Any,
+        *,
+        limit: int = 2**16,
+        prefix: Prefix = 4,
+        byteorder: ByteOrder = "big",
+        delimiter: ReadableBuffer | None = None,
+        max_size: int = 2**20,
+        write_buffer: int = 0,
+    ) -> None:
+        limit, write_buffer = operator.index(limit), operator.index(write_buffer)
+        if limit <= 0:
+            raise ValueError(f"limit must be positive, got {limit}")
+        if write_buffer < 0:
+            raise ValueError(f"write_buffer must not be negative, got {write_buffer}")
+        self._prefix, little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
+        codec = PREFIXES.get((self._prefix, little))
+        self._unpack = codec[0] if codec else None
+        self._pack = codec[1] if codec else None
+        if not (hasattr(sock, "recv_into") and hasattr(sock, "send")):
+            raise TypeError(f"a socket or an object with recv_into and send is required, not {type(sock).__name__!r}")
+        if getattr(sock, "type", None) == stdlib.SOCK_DGRAM:
+            raise ValueError("a stream socket is required, not a datagram socket")
+        self._socket = sock
+        self._limit = limit
+        self._write_buffer = write_buffer
+        self._input: bytes | bytearray = b""  # bytes can be sliced at once; only a part of something is a bytearray
+        self._start = 0  # of what is buffered, in _input
+        self._output = bytearray()
+        self._searched: tuple[bytes, int] | None = None
+        self._eof = False
+        self._end: float | None = None
+        self._tried = 0  # bytes of the last part that a send() refused: ssl wants no fewer when it is tried again
+        self._reading = threading.Lock()
+        self._writing = threading.Lock()
+
+    @property
+    def socket(self) -> Any:
+        """The socket beneath."""
+        return self._socket
+
+    # Reading
+
+    def read(self, n: int = -1) -> bytes:
+        """Read up to `n` bytes: what is there, at least one byte. If `n` is negative, all up to the end of the stream.
+
+        Returns b"" at the end of the stream.
+        """
+        n = operator.index(n)
+        with Turn(self._reading, "reading"):
+            held = len(self._input) - self._start
+            if n < 0:
+                call = Call(self, READABLE)
+                while self._receive(call, 2 * held):
+                    held = len(self._input)
+            elif n > 0 and not held:
+                self._receive(Call(self, READABLE), min(n, AHEAD_SIZE))
+                held = len(self._input)
+            return self._take(held if n < 0 else min(n, held))
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        """Read into `buffer` what is there, at least one byte; return how many bytes, 0 at the end of the stream.
+
+        If nothing is buffered the bytes go straight into `buffer`.
+        """
+        with memoryview(buffer) as exported:
+            if exported.readonly or not exported.c_contiguous:
+                raise not_writable(buffer)
+            with exported.cast("B") as view, Turn(self._reading, "reading"):
+                return self._read_into(view)
+
+    def readexactly(self, n: int, /) -> bytes:
+        """Read exactly `n` bytes.
+
+        Raises IncompleteReadError if the stream ends first: its `partial` has the bytes before the end.
+        """
+        n = operator.index(n)
+        if n < 0:
+            raise ValueError("readexactly size can not be less than zero")
+        if not self._reading.acquire(False):  # a Turn, which costs more
+            raise busy("reading")
+        try:
+            if len(self._input) - self._start < n:
+                self._await_bytes(n)
+            return self._take(n)
+        finally:
+            self._reading.release()
+
+    def readuntil(self, separator: ReadableBuffer | tuple[ReadableBuffer, ...] = b"\n") -> bytes:
+        """Read up to and with `separator`, or with that one of a tuple of them which ends first.
+
+        Raises IncompleteReadError if the stream ends first, and LimitOverrunError if more than `limit` bytes come
+        before the separator; these stay in the stream.
+        """
+        separators = separators_of(separator) if isinstance(separator, tuple) else [separator_of(separator)]
+        with Turn(self._reading, "reading"):
+            return self._read_until(separators)
+
+    def readline(self) -> bytes:
+        """Read a line, with its b"\\n"; the last one may have none, and at the end of the stream it is b"".
+
+        Raises ValueError for a line of more than `limit` bytes. It is dropped up to its end, or what is buffered of it.
+        """
+        if not self._reading.acquire(False):  # a Turn, which costs more
+            raise busy("reading")
+        try:
+            if self._searched is None:
+                size = self._input.find(b"\n", self._start) + 1 - self._start
+                if 0 < size <= self._limit + 1:
+                    return self._take(size)
+            return self._read_until([b"\n"])
+        except IncompleteReadError as error:
+            return error.partial
+        except LimitOverrunError as error:
+            found = self._input.startswith(b"\n", self._start + error.consumed)
+            self._go_on(self._start + error.consumed + 1 if found else len(self._input))
+            raise ValueError(error.args[0]) from None
+        finally:
+            self._reading.release()
+
+    def peek(self, n: int, /) -> bytes:
+        """Return up to `n` bytes that stay in the stream; waits only if nothing is buffered. b"" at its end."""
+        n = operator.index(n)
+        if n < 0:
+            raise ValueError("peek size can not be less than zero")
+        with Turn(self._reading, "reading"):
+            if n > 0 and not self._input:
+                self._receive(Call(self, READABLE))
+            return bytes(self._input[self._start : self._start + n])
+
+    def at_eof(self) -> bool:
+        """Whether the end of the stream was met and all before it has been read."""
+        return self._eof and len(self._input) == self._start
+
+    def __iter__(self) -> SocketStream:
+        return self
+
+    def __next__(self) -> bytes:
+        line = self.readline()
+        if not line:
+            raise StopIteration
+        return line
+
+    # Frames
+
+    def read_frame(self) -> bytes:
+        """Read a frame, and return it without its prefix or delimiter.
+
+        Raises IncompleteReadError at the end of the stream, with nothing in `partial` if that comes between frames,
+        and LimitOverrunError for a frame of more than `max_size` bytes, which stays in the stream. Its memory is taken
+        as its bytes come. A varint of more than 64 bits raises ValueError.
+        """
+        if not self._reading.acquire(False):  # a Turn, which costs more
+            raise busy("reading")
+        try:
+            data = self._input
+            start = self._start + self._prefix
+            if self._unpack is not None and start <= len(data):
+                end = start + self._unpack(data, self._start)[0]
+                if end < len(data) and end - start <= self._max_size and isinstance(data, bytes):  # the usual case
+                    self._start, self._searched = end, None
+                    return data[start:end]
+            start, end, behind = self._find_frame(self._start)
+            if behind > len(data):
+                start, end, behind = self._await_frame()
+            frame = bytes(self._input[start:end])
+            self._go_on(behind)
+            return frame
+        finally:
+            self._reading.release()
+
+    @overload
+    def read_frames(self, *, views: Literal[False] = False) -> list[bytes]: ...
+    @overload
+    def read_frames(self, *, views: Literal[True]) -> list[memoryview]: ...
+    def read_frames(self, *, views: bool = False) -> list[bytes] | list[memoryview]:
+        """Read the frames that are here, at least one, as a list of bytes objects.
+
+        With `views` they are memoryviews, read-only, of the memory that they were received in. It is not used again
+        while one of them is alive.
+        """
+        with Turn(self._reading, "reading"):
+            start, end, behind = self._find_frame(self._start)
+            if behind > len(self._input):
+                start, end, behind = self._await_frame()
+            data = bytes(self._input)
+            memory = memoryview(data) if views else data
+            frames: list[Any] = [memory[start:end]]
+            position = behind
+            unpack, prefix, held = self._unpack, self._prefix, len(data)
+            if unpack is not None:  # the usual case
+                while (start := position + prefix) <= held:
+                    end = start + unpack(data, position)[0]
+                    if end > held or end - start > self._max_size:
+                        break
+                    frames.append(memory[start:end])
+                    position = end
+            else:
+                with contextlib.suppress(LimitOverrunError, ValueError):  # these are the next call's
+                    while (found := self._find_frame(position))[2] <= held:
+                        start, end, position = found
+                        frames.append(memory[start:end])
+            self._go_on(position)
+            return frames
+
+    # Writing
+
+    def write(self, data: ReadableBuffer, /) -> None:
+        """Send all of `data`, or keep it for flush() while no more than `write_buffer` bytes are kept.
+
+        If it fails, `transferred` of the exception says how many bytes it sent, those kept before among them. By
+        TimeoutError, BlockingIOError or a signal handler's exception the rest is kept: flush() goes on with it.
+        """
+        self._write([data])
+
+    def writelines(self, buffers: Iterable[ReadableBuffer], /) -> None:
+        """Send all of `buffers`, in as few calls as the system allows, without joining them; otherwise as write()."""
+        self._write(list(buffers))
+
+    def write_frame(self, data: ReadableBuffer, /) -> None:
+        """Send `data` as a frame; otherwise as write().
+
+        Raises ValueError if its size does not fit the prefix, or if it has the delimiter within.
+        """
+        with memoryview(data) as exported, exported.cast("B") as view:
+            if self._prefix != DELIMITED:
+                self._write([self._encode(len(view)), view])
+                return
+            assert self._delimiter is not None
+            if self._delimiter in bytes(view) + self._delimiter[:-1]:
+                raise ValueError("the frame has the delimiter within")
+            self._write([view, self._delimiter])
+
+    def flush(self) -> None:
+        """Send all that is kept. Errors are write()'s."""
+        with Turn(self._writing, "writing"):
+            self._send([])
+
+    # Deadlines
+
+    def set_deadline(self, seconds: float | None, /) -> None:
+        """Let the calls from now on have `seconds` together, 0 for none at all; None ends a deadline.
+
+        After it a call that needs the socket raises TimeoutError; what is buffered can still be read. The clock is
+        monotonic. The socket's own timeout goes on to hold for each call.
+        """
+        self._end = end_after(seconds)
+
+    def deadline(self, seconds: float | None, /) -> StreamDeadline:
+        """A context with a deadline `seconds` after it is entered; of several the nearest counts.
+
+        At its end the deadline is what it was before.
+        """
+        end_after(seconds)
+        return StreamDeadline(self, seconds)
+
+    # The socket
+
+    def start_tls(self, context: ssl.SSLContext, server_hostname: str | None = None, server_side: bool = False) -> None:
+        """Go on over TLS: flush(), then wrap the socket by `context.wrap_socket`, handshake included.
+
+        Raises RuntimeError if bytes are buffered: they came in the clear, and must not be taken for the session's. A
+        handshake that fails closes the connection.
+        """
+        with Turn(self._reading, "reading"), Turn(self._writing, "writing"):
+            if held := len(self._input) - self._start:
+                raise RuntimeError(f"{held} bytes came before start_tls(), unprotected")
+            self._send([])
+            self._wrap(context, server_hostname, server_side)
+
+    def fileno(self) -> int:
+        """The socket's file descriptor, -1 once it is closed."""
+        fd: int = self._socket.fileno()
+        return fd
+
+    def close(self) -> None:
+        """Flush, and close the socket. A read that waits in another thread finds the end of the stream."""
+        try:
+            if self._output and not is_closed(self._socket) and not self._writing.locked():
+                self.flush()
+        finally:
+            self._close()
+
+    def __enter__(self) -> SocketStream:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.close()
+        else:
+            self._close()  # what it kept is a part of something that failed
+
+    # Within
+
+    def _wrap(self, context: ssl.SSLContext, server_hostname: str | None, server_side: bool) -> None:
+        """Go on over TLS. A handshake takes what is left to the deadline, the session the socket's own timeout."""
+        timeout = self._socket.gettimeout()
+        if timeout == 0:
+            raise ValueError("start_tls() needs a blocking socket, or one with a timeout")
+        if self._end is not None:
+            left = self._end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("timed out")
+            self._socket.settimeout(left if timeout is None else min(left, timeout))
+        try:
+            self._socket = context.wrap_socket(self._socket, server_side=server_side, server_hostname=server_hostname)
+        finally:
+            if not is_closed(self._socket):
+                self._socket.settimeout(timeout)
+
+    def _receive(self, call: Call, more: int = 0) -> bool:
+        """Receive once, what may be `more` bytes; False at the end of the stream."""
+        if self._eof:
+            return False
+        if self._start:  # a part of something: it shall not hold the memory of all that came with it
+            self._input, self._start = self._input[self._start :], 0
+        chunk = bytearray(max(READ_SIZE, min(more, AHEAD_SIZE)))
+        with memoryview(chunk) as view:
+            size = self._receive_into(call, view)
+            if not self._input:
+                self._input = bytes(view[:size])
+            else:
+                if isinstance(self._input, bytes):
+                    self._input = bytearray(self._input)
+                self._input += view[:size]
+        self._eof = size == 0
+        return not self._eof
+
+    def _receive_into(self, call: Call, view: memoryview) -> int:
+        call.wait()
+        size = self._socket.recv_into(view)
+        return accepted(size, len(view), "recv_into")
+
+    def _read_into(self, view: memoryview) -> int:
+        if held := len(self._input) - self._start:
+            size = min(len(view), held)
+            view[:size] = self._take(size)
+            return size
+        if self._eof or not view:
+            return 0
+        size = self._receive_into(Call(self, READABLE), view)
+        self._eof = size == 0
+        return size
+
+    def _await_bytes(self, size: int) -> None:
+        """Receive until that many bytes are buffered."""
+        call = Call(self, READABLE)
+        while (held := len(self._input) - self._start) < size:
+            if not self._receive(call, size - held):
+                raise IncompleteReadError(self._take(held), size)
+
+    def _take(self, size: int) -> bytes:
+        """The first bytes, which are there; they leave the buffer."""
+        data, start = self._input, self._start
+        end = start + size
+        if end < len(data) and isinstance(data, bytes):  # the usual case
+            self._start, self._searched = end, None
+            return data[start:end]
+        taken = bytes(data[start:end] if size < len(data) else data)
+        self._go_on(end)
+        return taken
+
+    def _go_on(self, position: int) -> None:
+        """Forget what is buffered before that position."""
+        self._searched = None
+        if position == len(self._input):
+            self._input, self._start = b"", 0
+        elif isinstance(self._input, bytes):
+            self._start = position
+        else:
+            self._input, self._start = bytes(memoryview(self._input)[position:]), 0
+
+    def _read_until(self, separators: list[bytes]) -> bytes:
+        call = Call(self, READABLE)
+        longest = len(separators[-1])
+        offset = self._begin_search(separators)
+        while True:
+            held = len(self._input) - self._start
+            match = self._match(separators, offset)
+            if match is not None:
+                start, end = match
+                break
+            offset = max(0, held + 1 - longest)
+            self._searched = (separators[0], offset) if len(separators) == 1 else None
+            if offset > self._limit:
+                raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
+            if not self._receive(call):
+                raise IncompleteReadError(self._take(held), None)
+        if start > self._limit:
+            raise LimitOverrunError("Separator is found, but chunk is longer than limit", start)
+        return self._take(end)
+
+    def _begin_search(self, separators: list[bytes]) -> int:
+        """Where the last search for the same separator ended."""
+        if self._searched is not None and len(separators) == 1 and self._searched[0] == separators[0]:
+            return self._searched[1]
+        return 0
+
+    def _match(self, separators: list[bytes], offset: int) -> tuple[int, int] | None:
+        """Where that separator begins and ends, from the first byte on, which ends first, of those the shortest."""
+        first = self._start + offset
+        found = [(at + len(each), at) for each in separators if (at := self._input.find(each, first)) >= 0]
+        if not found:
+            return None
+        end, start = min(found, key=operator.itemgetter(0))
+        return start - self._start, end - self._start
+
+    def _await_frame(self) -> tuple[int, int, int]:
+        """What _find_frame() says of the first frame, once it is there."""
+        call = Call(self, READABLE)
+        while True:
+            start, end, behind = self._find_frame(self._start)
+            if behind <= len(self._input):
+                return start, end, behind
+            held, needed = len(self._input) - self._start, behind - self._start
+            if not self._receive(call, min(needed - held, held)):
+                raise IncompleteReadError(self._take(held), None if self._prefix == DELIMITED else needed)
+
+    def _find_frame(self, position: int) -> tuple[int, int, int]:
+        """(start, end, behind it) of the frame that begins there; it is whole if _input goes up to behind it.
+
+        Of one whose size is not known yet, they say how many bytes it takes to go on.
+        """
+        if self._prefix == DELIMITED:
+            return self._find_delimited(position)
+        data = self._input
+        if self._unpack is not None:
+            start = position + self._prefix
+            if start > len(data):
+                return start, start, start
+            (size,) = self._unpack(data, position)
+        else:
+            size, start = 0, position
+            while True:
+                if start == len(data):
+                    return start + 1, start + 1, start + 1
+                byte = data[start]
+                size |= (byte & 0x7F) << 7 * (start - position)
+                start += 1
+                if byte < 0x80:
+                    break
+                if start == position + LONGEST_VARINT:
+                    size = 2**64
+                    break
+            if size >= 2**64:
+                raise ValueError("a frame's varint has more than 64 bits")
+        if size > self._max_size:
+            raise too_large(size, start - position, self._max_size)
+        end = start + size
+        return start, end, end
+
+    def _find_delimited(self, position: int) -> tuple[int, int, int]:
+        delimiter = self._delimiter
+        assert delimiter is not None
+        is_first = position == self._start
+        at = self._input.find(delimiter, position + (self._begin_search([delimiter]) if is_first else 0))
+        if at >= 0:
+            if at - position > self._max_size:
+                raise too_large(at - position, len(delimiter), self._max_size)
+            return position, at, at + len(delimiter)
+        searched = max(0, len(self._input) - position + 1 - len(delimiter))
+        if is_first:
+            self._searched = delimiter, searched
+        if searched > self._max_size:
+            raise too_large(None, searched, self._max_size)
+        more = len(self._input) + 1
+        return more, more, more
+
+    def _encode(self, size: int) -> bytes:
+        """The prefix of a frame of that size."""
+        if self._prefix != VARINT:
+            if size >> 8 * self._prefix:
+                raise ValueError(f"a frame of {size} bytes does not fit a prefix of {self._prefix} bytes")
+            assert self._pack is not None
+            return self._pack(size)
+        encoded = bytearray()
+        while size >= 0x80:
+            encoded.append(size & 0x7F | 0x80)
+            size >>= 7
+        encoded.append(size)
+        return bytes(encoded)
+
+    def _write(self, buffers: list[ReadableBuffer]) -> None:
+        with contextlib.ExitStack() as held:
+            views = [held.enter_context(held.enter_context(memoryview(buffer)).cast("B")) for buffer in buffers]
+            held.enter_context(Turn(self._writing, "writing"))
+            total = sum(map(len, views))
+            if len(self._output) + total <= self._write_buffer:
+                for view in views:
+                    self._output += view
+            else:
+                self._send(views)
+
+    def _send(self, views: list[memoryview]) -> None:
+        """Send what is kept and then these; what does not go is kept."""
+        call = Call(self, WRITABLE)
+        parts = [memoryview(bytes(self._output)), *views] if self._output else views
+        self._output.clear()
+        if sum(map(len, parts)) <= RECORD_SIZE:
+            parts = [memoryview(b"".join(parts))]
+        transferred = 0
+        try:
+            while True:
+                while parts and not parts[0]:
+                    parts = parts[1:]
+                if not parts:
+                    return
+                call.wait()
+                size = self._send_once(call, parts)
+                transferred += size
+                while parts and size >= len(parts[0]):
+                    size -= len(parts[0])
+                    parts = parts[1:]
+                if size:
+                    parts = [parts[0][size:], *parts[1:]]
+        except BaseException as error:
+            error.transferred = transferred  # type: ignore[attr-defined]
+            if not isinstance(error, ConnectionError):
+                self._output += b"".join(parts)
+            raise
+
+    def _send_once(self, call: Call, parts: list[memoryview]) -> int:
+        sock, asked = self._socket, len(parts[0])
+        if SENDMSG is not None and getattr(type(sock), "sendmsg", None) is SENDMSG:
+            # A blocking send would wait for room for all of it, past the deadline.
+            flags = DONTWAIT if call.timeout is None and call.end is not None else 0
+            batch = parts[:IOV_MAX]
+            asked = sum(map(len, batch))
+            try:
+                return accepted(sock.sendmsg(batch, (), flags), asked, "sendmsg")
+            except BlockingIOError:
+                if flags:
+                    return 0
+                raise
+        with parts[0][: max(RECORD_SIZE, self._tried) if call.end is not None else asked] as part:
+            self._tried = len(part)
+            sent = accepted(sock.send(part), len(part), "send")
+            self._tried = 0
+            return sent
+
+    def _close(self) -> None:
+        if self._reading.locked() or self._writing.locked():
+            with contextlib.suppress(AttributeError, OSError):
+                self._socket.shutdown(stdlib.SHUT_RDWR)  # wakes the thread that waits in it; a close does not
+        if not self._writing.locked():
+            self._output.clear()
+        if not self._reading.locked():
+            self._input, self._start = b"", 0
+        self._socket.close()
+
+
+class Turn:
+    """One reader at a time, and one writer."""
+
+    __slots__ = ("_lock", "_what")
+
+    def __init__(self, lock: threading.Lock, what: str) -> None:
+        self._lock = lock
+        self._what = what
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            raise busy(self._what)
+
+    def __exit__(self, *error: object) -> None:
+        self._lock.release()
+
+
+class Call:
+    """One call's time: the socket's timeout as a total, and the stream's deadline."""
+
+    __slots__ = ("direction", "end", "is_held", "sock", "timeout")
+
+    def __init__(self, stream: SocketStream, direction: int) -> None:
+        self.sock = stream._socket
+        self.direction = direction
+        self.timeout = timeout_of(self.sock)
+        self.end = stream._end
+        self.is_held = self.end is not None  # else the socket's own timeout does for the first part
+        if self.end is not None and self.timeout:
+            self.end = min(self.end, time.monotonic() + self.timeout)
+
+    def wait(self) -> None:
+        """Before each part: wait until the socket is ready; raise TimeoutError at the end.
+
+        A non-blocking socket is not waited for, nor one that holds decrypted bytes (ssl), or that has no descriptor.
+        """
+        now = time.monotonic()
+        if not self.is_held:
+            self.is_held = True
+            self.end = now + self.timeout if self.timeout else None
+        elif self.end is None:
+            return
+        elif self.end <= now:
+            raise TimeoutError("timed out")
+        elif self.timeout == 0 or not can_wait(self.sock, self.direction):
+            pass
+        elif not is_ready(self.sock, self.direction, self.end - now):
+            raise TimeoutError("timed out")
+
+
+def busy(what: str) -> RuntimeError:
+    """The error for a second reader or writer."""
+    return RuntimeError(f"another call is {what} on this stream")
+
+
+def timeout_of(sock: Any) -> float | None:
+    """A socket's timeout in seconds; None for what has none."""
+    gettimeout = getattr(sock, "gettimeout", None)
+    timeout: float | None = gettimeout() if gettimeout is not None else None
+    return timeout
+
+
+def is_closed(sock: Any) -> bool:
+    """Whether its descriptor is gone; an object that never had one is not closed."""
+    return hasattr(sock, "fileno") and sock.fileno() < 0
+
+
+def can_wait(sock: Any, direction: int) -> bool:
+    """Whether the descriptor tells when a call can be served: not if it is gone, or if ssl holds decrypted bytes."""
+    return hasattr(sock, "fileno") and sock.fileno() >= 0 and not (direction == READABLE and has_pending(sock))
+
+
+def accepted(size: int | None, asked: int, method: str) -> int:
+    """What recv_into() or send() returned; None, as raw files have it, is BlockingIOError."""
+    if size is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    if not 0 <= size <= asked:
+        raise ValueError(f"{method}() returned {size} for {asked} bytes")
+    return size
+
+
+def not_writable(buffer: object) -> TypeError:
+    """The error for a buffer that can't be read into."""
+    return TypeError(f"a read-write bytes-like object is required, not {type(buffer).__name__!r}")
+
+
+def too_large(size: int | None, consumed: int, max_size: int) -> LimitOverrunError:
+    """The error for a frame over the limit; its size is None if its end is not known."""
+    what = f"a frame of {size} bytes" if size is not None else "a frame without its delimiter so far"
+    return LimitOverrunError(f"{what} is larger than max_size, {max_size}", consumed, size, max_size)
+
+
+def end_after(seconds: float | None) -> float | None:
+    """The monotonic time in that many seconds; None for no end."""
+    if seconds is None:
+        return None
+    if math.isnan(seconds):
+        raise ValueError("a deadline must be a number of seconds, not NaN")
+    return None if seconds == math.inf else time.monotonic() + max(seconds, 0.0)
