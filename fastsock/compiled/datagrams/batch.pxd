@@ -52,14 +52,14 @@ cdef struct Block:
     Known known
 
 cdef int begin_batch(Batch *batch, Py_ssize_t count) except -1
-cdef bint take_messages(int family, tuple messages, Batch *batch) except -1
+cdef bint lock_messages(int family, tuple messages, Batch *batch) except -1
 cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1
-cdef bint take_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1
-cdef int take_segments(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1
+cdef bint lock_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1
+cdef int begin_segment_batch(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1
 cdef void release_batch(Batch *batch) noexcept
 
-cdef Block *take_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL
-cdef void give_block(Block *block) noexcept
+cdef Block *acquire_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL
+cdef void release_block(Block *block) noexcept
 
 cdef object known_address(Known *known, Address *packed, socklen_t size)
 cdef void forget(Known *known) noexcept

@@ -11,7 +11,7 @@ from libc.string cimport memcmp, memcpy, memset
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.address cimport Address, pack, unpack
-from fastsock.compiled.syscalls.arguments cimport lend_bytes, take_readable, take_writable
+from fastsock.compiled.syscalls.arguments cimport lend_bytes, lock_readable, lock_writable
 from fastsock.compiled.syscalls.call cimport Call
 from fastsock.compiled.syscalls.posix cimport (
     ENOSYS,
@@ -58,7 +58,7 @@ cdef int begin_batch(Batch *batch, Py_ssize_t count) except -1:
     return 0
 
 
-cdef bint take_messages(int family, tuple messages, Batch *batch) except -1:
+cdef bint lock_messages(int family, tuple messages, Batch *batch) except -1:
     """Lock each message's data, and pack its address; False, with none locked, if one can't be.
 
     The same address object as before it is packed once.
@@ -89,7 +89,7 @@ cdef bint take_messages(int family, tuple messages, Batch *batch) except -1:
             header.msg_namelen = size
         if PyBytes_CheckExact(<object>data):  # which `messages` keeps
             lend_bytes(&batch.views[index], <object>data)
-        elif not take_readable(<object>data, &batch.views[index]):
+        elif not lock_readable(<object>data, &batch.views[index]):
             break
         add_view(batch, index)
     else:
@@ -109,18 +109,18 @@ cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
             break
     for index in range(at_once[0], count):
         if not PyByteArray_CheckExact(<object>PyTuple_GET_ITEM(buffers, index)):
-            if not take_writable(<object>PyTuple_GET_ITEM(buffers, index), &view):
+            if not lock_writable(<object>PyTuple_GET_ITEM(buffers, index), &view):
                 return False
             PyBuffer_Release(&view)
     return count > 0
 
 
-cdef bint take_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1:
+cdef bint lock_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1:
     """Lock up to `most` of them, from `first` on, with room for addresses; False, with none locked, if one can't be."""
     cdef Py_ssize_t index
     begin_batch(batch, min(PyTuple_GET_SIZE(buffers) - first, most))
     for index in range(batch.messages.count):
-        if not take_writable(<object>PyTuple_GET_ITEM(buffers, first + index), &batch.views[index]):
+        if not lock_writable(<object>PyTuple_GET_ITEM(buffers, first + index), &batch.views[index]):
             release_batch(batch)
             return False
         add_view(batch, index)
@@ -129,7 +129,7 @@ cdef bint take_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *
     return True
 
 
-cdef int take_segments(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1:
+cdef int begin_segment_batch(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1:
     """Cut `data`, which the caller holds; without any there is one empty segment."""
     cdef Py_ssize_t index
     begin_batch(batch, max((size + segment_size - 1) // segment_size, 1))
@@ -162,7 +162,7 @@ cdef void release_batch(Batch *batch) noexcept:
 # Memory of ours
 
 
-cdef Block *take_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL:
+cdef Block *acquire_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL:
     """A block with slots of that size, for as many of `vlen` datagrams as one system call is to take."""
     global spare
     cdef Block *block = spare
@@ -199,7 +199,7 @@ cdef Block *new_block(Py_ssize_t bufsize, Py_ssize_t slots) except NULL:
     return block
 
 
-cdef void give_block(Block *block) noexcept:
+cdef void release_block(Block *block) noexcept:
     """Keep it for the next call, unless it is larger than blocks are, or one is kept."""
     global spare
     if spare == NULL and block.bufsize <= BLOCK_SIZE:

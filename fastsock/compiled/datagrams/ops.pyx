@@ -18,7 +18,7 @@ from fastsock.pure.datagrams.ops import DatagramOps as PureOps
 
 from fastsock.compiled.syscalls cimport base
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
-from fastsock.compiled.syscalls.arguments cimport take_argument, take_int, take_size, take_writable
+from fastsock.compiled.syscalls.arguments cimport lock_argument, as_int, as_size, lock_writable
 from fastsock.compiled.syscalls.base cimport current_fd
 from fastsock.compiled.datagrams.batch cimport (
     Batch,
@@ -30,14 +30,14 @@ from fastsock.compiled.datagrams.batch cimport (
     attempt_sendmmsg,
     check_buffers,
     forget,
-    give_block,
+    release_block,
     known_address,
     make_calls_single,
     release_batch,
-    take_block,
-    take_buffers,
-    take_messages,
-    take_segments,
+    acquire_block,
+    lock_buffers,
+    lock_messages,
+    begin_segment_batch,
 )
 from fastsock.compiled.syscalls.call cimport Call, attempt_recvmsg, attempt_sendmsg, begin, flags_told
 from fastsock.compiled.descriptors cimport borrow_docs
@@ -127,10 +127,10 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         cdef Batch batch
         cdef Call call
         cdef int c_flags
-        if not is_served_here(self) or not take_int(flags, &c_flags):
+        if not is_served_here(self) or not as_int(flags, &c_flags):
             return PureOps.sendmmsg(self, messages, flags)
         messages = tuple(messages)
-        if not take_messages(self.sock_family, messages, &batch):
+        if not lock_messages(self.sock_family, messages, &batch):
             return PureOps.sendmmsg(self, messages, flags)
         try:
             audit_messages(self, messages)
@@ -147,26 +147,26 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         cdef int c_flags
         if (
             not is_served_here(self)
-            or not (take_size(vlen, &most) and take_size(bufsize, &size) and take_int(flags, &c_flags))
+            or not (as_size(vlen, &most) and as_size(bufsize, &size) and as_int(flags, &c_flags))
             or most == 0
         ):
             return PureOps.recvmmsg(self, vlen, bufsize, flags)
         received = []
-        block = take_block(size, most)
+        block = acquire_block(size, most)
         try:
             messages.array = block.messages
             messages.first = 0
             messages.count = min(most, block.slots)
             begin(&call, self, POLLIN, &messages, messages.count * size, c_flags)
             count = perform(attempt_recvmmsg, &call)
-            take_received(received, block, count, c_flags)
+            append_received(received, block, count, c_flags)
             while count == block.slots and len(received) < most and has_datagram(&call):
                 messages.count = min(most - len(received), block.slots)
                 count = receive_more(&call)
-                take_received(received, block, count, c_flags)
+                append_received(received, block, count, c_flags)
             return received
         finally:
-            give_block(block)
+            release_block(block)
 
     def recvmmsg_into(self, buffers, flags=0):
         cdef Batch batch
@@ -174,25 +174,25 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         cdef Known known
         cdef Py_ssize_t at_once, count
         cdef int c_flags
-        if not is_served_here(self) or not take_int(flags, &c_flags):
+        if not is_served_here(self) or not as_int(flags, &c_flags):
             return PureOps.recvmmsg_into(self, buffers, flags)
         buffers = tuple(buffers)
-        if not check_buffers(buffers, &at_once) or not take_buffers(buffers, 0, at_once, &batch):
+        if not check_buffers(buffers, &at_once) or not lock_buffers(buffers, 0, at_once, &batch):
             return PureOps.recvmmsg_into(self, buffers, flags)
         received = []
         known.address = NULL
         try:
             begin(&call, self, POLLIN, &batch.messages, batch.size, c_flags)
             count = perform(attempt_recvmmsg, &call)
-            take_lengths(received, &batch, &known, count, c_flags)
+            append_lengths(received, &batch, &known, count, c_flags)
             while count == batch.messages.count and len(received) < len(buffers) and has_datagram(&call):
                 at_once = min(at_once * 8, <Py_ssize_t>MOST_MESSAGES)
                 release_batch(&batch)
-                if not take_buffers(buffers, len(received), at_once, &batch):
+                if not lock_buffers(buffers, len(received), at_once, &batch):
                     break
                 call.size = batch.size
                 count = receive_more(&call)
-                take_lengths(received, &batch, &known, count, c_flags)
+                append_lengths(received, &batch, &known, count, c_flags)
             return received
         finally:
             release_batch(&batch)
@@ -206,10 +206,10 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         segments.address_size = 0
         if (
             not is_served_here(self)
-            or not (take_size(segment_size, &segments.segment_size) and take_int(flags, &c_flags))
+            or not (as_size(segment_size, &segments.segment_size) and as_int(flags, &c_flags))
             or not 1 <= segments.segment_size <= LARGEST
             or address is not None and not pack(self.sock_family, address, &segments.packed, &segments.address_size)
-            or not take_argument(data, &view)
+            or not lock_argument(data, &view)
         ):
             return PureOps.send_segments(self, data, segment_size, address, flags)
         at_once = min(MOST_SEGMENTS, LARGEST // segments.segment_size) * segments.segment_size
@@ -242,7 +242,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         cdef Call call
         cdef Py_ssize_t size
         cdef int c_flags
-        if not is_served_here(self) or not (take_size(bufsize, &size) and take_int(flags, &c_flags)):
+        if not is_served_here(self) or not (as_size(bufsize, &size) and as_int(flags, &c_flags)):
             return PureOps.recv_segments(self, bufsize, flags)
         begin(&call, self, POLLIN, NULL, size, c_flags)
         begin_segments(&call, &message, &part, &control, self.sock_family)
@@ -261,7 +261,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         cdef Call call
         cdef Py_ssize_t received
         cdef int c_flags
-        if not (is_served_here(self) and take_int(flags, &c_flags) and take_writable(buffer, &view)):
+        if not (is_served_here(self) and as_int(flags, &c_flags) and lock_writable(buffer, &view)):
             return PureOps.recv_segments_into(self, buffer, flags)
         try:
             begin(&call, self, POLLIN, view.buf, view.len, c_flags)
@@ -362,7 +362,7 @@ cdef Py_ssize_t send_cut(DatagramOps self, Segments *segments, object address) e
     """Send the segments one by one; how many bytes went."""
     cdef Batch batch
     cdef Py_ssize_t index, size = segments.part.iov_len
-    take_segments(<char *>segments.part.iov_base, size, segments.segment_size, &batch)
+    begin_segment_batch(<char *>segments.part.iov_base, size, segments.segment_size, &batch)
     try:
         if segments.address_size:
             for index in range(batch.messages.count):
@@ -421,7 +421,7 @@ cdef inline bint met_error(Call *call) noexcept:
 # Receiving
 
 
-cdef inline int take_received(list received, Block *block, ssize_t count, int flags) except -1:
+cdef inline int append_received(list received, Block *block, ssize_t count, int flags) except -1:
     """Append what has come, and make its slots as they were."""
     cdef mmsghdr *message
     cdef ssize_t index
@@ -439,7 +439,7 @@ cdef inline int take_received(list received, Block *block, ssize_t count, int fl
     return 0
 
 
-cdef inline int take_lengths(list received, Batch *batch, Known *known, ssize_t count, int flags) except -1:
+cdef inline int append_lengths(list received, Batch *batch, Known *known, ssize_t count, int flags) except -1:
     cdef mmsghdr *message
     cdef ssize_t index
     for index in range(count):

@@ -26,7 +26,7 @@ from fastsock.pure.sockets.ops import SocketOps as PureOps
 
 from fastsock.compiled.syscalls cimport base, posix
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
-from fastsock.compiled.syscalls.arguments cimport take_argument, take_int, take_size, take_writable
+from fastsock.compiled.syscalls.arguments cimport lock_argument, as_int, as_size, lock_writable
 from fastsock.compiled.syscalls.call cimport (
     Attempt,
     Call,
@@ -66,7 +66,7 @@ from fastsock.compiled.syscalls.posix cimport (
     socklen_t,
 )
 from fastsock.compiled.syscalls.receive cimport receive
-from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, release_vector, take_vector
+from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, release_vector, lock_vector
 from fastsock.compiled.syscalls.wait cimport check_progress, perform, wait_and_perform
 
 cdef extern from "Python.h":
@@ -117,7 +117,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef int c_family, c_type, c_proto, fd, error
         if (
             fileno is not None
-            or not (take_int(family, &c_family) and take_int(type, &c_type) and take_int(proto, &c_proto))
+            or not (as_int(family, &c_family) and as_int(type, &c_type) and as_int(proto, &c_proto))
             or getdefaulttimeout() is not None
         ):
             stdlib_socket.__init__(self, family, type, proto, fileno)
@@ -186,7 +186,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
 
     def shutdown(self, how, /):
         cdef int c_how
-        if not is_packed_here(self.sock_family) or not take_int(how, &c_how):
+        if not is_packed_here(self.sock_family) or not as_int(how, &c_how):
             return stdlib_base.shutdown(self, how)  # another family's may wait for its peer
         if posix.shutdown(self.sock_fd, c_how) < 0:
             PyErr_SetFromErrno(OSError)
@@ -229,7 +229,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
 
     def listen(self, backlog=min(SOMAXCONN, 128), /):
         cdef int c_backlog
-        if not take_int(backlog, &c_backlog):
+        if not as_int(backlog, &c_backlog):
             return stdlib_base.listen(self, backlog)
         if posix.listen(self.sock_fd, max(c_backlog, 0)) < 0:
             PyErr_SetFromErrno(OSError)
@@ -291,7 +291,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Py_buffer view
         cdef Call call
         cdef int c_flags
-        if not (take_int(flags, &c_flags) and take_argument(data, &view)):
+        if not (as_int(flags, &c_flags) and lock_argument(data, &view)):
             return stdlib_base.send(self, data, flags)
         try:
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
@@ -303,7 +303,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Py_buffer view
         cdef Call call
         cdef int c_flags
-        if not (take_int(flags, &c_flags) and take_argument(data, &view)):
+        if not (as_int(flags, &c_flags) and lock_argument(data, &view)):
             return stdlib_base.sendall(self, data, flags)
         try:
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
@@ -321,9 +321,9 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         if address is missing:
             flags, address = address, flags
         if (
-            flags is not missing and not take_int(flags, &c_flags)
+            flags is not missing and not as_int(flags, &c_flags)
             or not pack(self.sock_family, address, &packed, &call.address_size)
-            or not take_argument(data, &view)
+            or not lock_argument(data, &view)
         ):
             if flags is missing:
                 return stdlib_base.sendto(self, data, address)
@@ -345,9 +345,9 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef int c_flags
         if (
             ancdata != ()
-            or not take_int(flags, &c_flags)
+            or not as_int(flags, &c_flags)
             or address is not None and not pack(self.sock_family, address, &packed, &size)
-            or not take_vector(buffers, False, &vector)
+            or not lock_vector(buffers, False, &vector)
         ):
             return stdlib_base.sendmsg(self, buffers, ancdata, flags, address)
         try:
@@ -373,8 +373,8 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             or address is not None
             or self.sock_type != SOCK_STREAM
             or overrides(self, "sendmsg", own_sendmsg)
-            or not take_int(flags, &c_flags)
-            or not take_vector(buffers, False, &vector)
+            or not as_int(flags, &c_flags)
+            or not lock_vector(buffers, False, &vector)
         ):
             PureOps.sendmsg_all(self, buffers, ancdata, flags, address)
             return
@@ -401,7 +401,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Call call
         cdef Py_ssize_t size
         cdef int c_flags
-        if not (take_size(bufsize, &size) and take_int(flags, &c_flags)):
+        if not (as_size(bufsize, &size) and as_int(flags, &c_flags)):
             return stdlib_base.recv(self, bufsize, flags)
         if size == 0:
             return b""
@@ -413,7 +413,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Call call
         cdef Py_ssize_t size
         cdef int c_flags
-        if not (take_size(nbytes, &size) and take_int(flags, &c_flags) and take_writable(buffer, &view)):
+        if not (as_size(nbytes, &size) and as_int(flags, &c_flags) and lock_writable(buffer, &view)):
             return stdlib_base.recv_into(self, buffer, nbytes, flags)
         try:
             if size > view.len:
@@ -428,7 +428,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Call call
         cdef Py_ssize_t size
         cdef int c_flags
-        if not (is_packed_here(self.sock_family) and take_size(bufsize, &size) and take_int(flags, &c_flags)):
+        if not (is_packed_here(self.sock_family) and as_size(bufsize, &size) and as_int(flags, &c_flags)):
             return stdlib_base.recvfrom(self, bufsize, flags)
         begin(&call, self, POLLIN, NULL, size, c_flags)
         call.address = &address
@@ -443,9 +443,9 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef int c_flags
         if not (
             is_packed_here(self.sock_family)
-            and take_size(nbytes, &size)
-            and take_int(flags, &c_flags)
-            and take_writable(buffer, &view)
+            and as_size(nbytes, &size)
+            and as_int(flags, &c_flags)
+            and lock_writable(buffer, &view)
         ):
             return stdlib_base.recvfrom_into(self, buffer, nbytes, flags)
         try:
@@ -467,7 +467,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef int c_flags
         if (
             not is_packed_here(self.sock_family)
-            or not (take_size(bufsize, &size) and take_size(ancbufsize, &control_size) and take_int(flags, &c_flags))
+            or not (as_size(bufsize, &size) and as_size(ancbufsize, &control_size) and as_int(flags, &c_flags))
             or control_size > 0
         ):
             return stdlib_base.recvmsg(self, bufsize, ancbufsize, flags)
@@ -488,9 +488,9 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef int c_flags
         if (
             not is_packed_here(self.sock_family)
-            or not (take_size(ancbufsize, &control_size) and take_int(flags, &c_flags))
+            or not (as_size(ancbufsize, &control_size) and as_int(flags, &c_flags))
             or control_size > 0
-            or not take_vector(buffers, True, &vector)
+            or not lock_vector(buffers, True, &vector)
         ):
             return stdlib_base.recvmsg_into(self, buffers, ancbufsize, flags)
         try:
@@ -506,7 +506,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Py_ssize_t size
         cdef int c_flags
         if (
-            not (take_size(n, &size) and take_int(flags, &c_flags))
+            not (as_size(n, &size) and as_int(flags, &c_flags))
             or size > PY_SSIZE_T_MAX // 2
             or c_flags & UNCOUNTABLE
             or overrides(self, "recv_into", own_recv_into)
@@ -527,10 +527,10 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Py_ssize_t size
         cdef int c_flags
         if (
-            not (take_size(nbytes, &size) and take_int(flags, &c_flags))
+            not (as_size(nbytes, &size) and as_int(flags, &c_flags))
             or c_flags & UNCOUNTABLE
             or overrides(self, "recv_into", own_recv_into)
-            or not take_writable(buffer, &view)
+            or not lock_writable(buffer, &view)
         ):
             return PureOps.recv_exactly_into(self, buffer, nbytes, flags)
         try:

@@ -59,7 +59,7 @@ cdef inline void discard(Buffer *buffer, Py_ssize_t size) noexcept:
         drop(buffer)
 
 
-cdef inline object take(Buffer *buffer, Py_ssize_t size):
+cdef inline object consume(Buffer *buffer, Py_ssize_t size):
     """The first bytes, which are there, as a bytes object; they leave the buffer."""
     if size == buffer.capacity and size != STORAGE_SIZE and size > 0 and reference_count(buffer.storage) == 1:
         return give_away(buffer)

@@ -14,7 +14,7 @@ cdef extern from "Python.h":
 cdef PyObject *spare = NULL  # read and written only with the GIL held
 
 
-cdef PyObject *take_storage(Py_ssize_t size) except NULL:
+cdef PyObject *acquire_storage(Py_ssize_t size) except NULL:
     global spare
     cdef PyObject *storage = spare
     if size != STORAGE_SIZE or storage == NULL:
@@ -23,7 +23,7 @@ cdef PyObject *take_storage(Py_ssize_t size) except NULL:
     return storage
 
 
-cdef void give_storage(PyObject *storage, Py_ssize_t size) noexcept:
+cdef void release_storage(PyObject *storage, Py_ssize_t size) noexcept:
     global spare
     if spare == NULL and size == STORAGE_SIZE and reference_count(storage) == 1:
         spare = storage
@@ -33,12 +33,12 @@ cdef void give_storage(PyObject *storage, Py_ssize_t size) noexcept:
 
 cdef int move(Buffer *buffer, Py_ssize_t capacity) except -1:
     """Put what is buffered at the front of another storage."""
-    cdef PyObject *storage = take_storage(capacity)
+    cdef PyObject *storage = acquire_storage(capacity)
     cdef Py_ssize_t size = held(buffer)
     if size > 0:
         memcpy(bytes_data(storage), buffer.data + buffer.start, size)
     if buffer.storage != NULL:
-        give_storage(buffer.storage, buffer.capacity)
+        release_storage(buffer.storage, buffer.capacity)
     buffer.storage = storage
     buffer.data = bytes_data(storage)
     buffer.capacity = capacity
@@ -70,7 +70,7 @@ cdef int reserve_exactly(Buffer *buffer, Py_ssize_t size) except -1:
 cdef void drop(Buffer *buffer) noexcept:
     """Forget all that is buffered."""
     if buffer.storage != NULL:
-        give_storage(buffer.storage, buffer.capacity)
+        release_storage(buffer.storage, buffer.capacity)
     buffer.storage = NULL
     buffer.data = NULL
     buffer.capacity = buffer.start = buffer.end = buffer.searched = 0

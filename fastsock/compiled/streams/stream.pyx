@@ -38,7 +38,7 @@ from fastsock.compiled.streams.buffer cimport (
     reserve,
     reserve_exactly,
     shrink,
-    take,
+    consume,
 )
 from fastsock.compiled.syscalls.call cimport Call, attempt_recv, attempt_send, attempt_sendmsg, begin
 from fastsock.compiled.descriptors cimport borrow_docs
@@ -57,7 +57,7 @@ from fastsock.compiled.streams.framing cimport (
     find_prefixed,
 )
 from fastsock.compiled.syscalls.posix cimport IOV_MAX, POLLIN, POLLOUT, msghdr
-from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, begin_vector, release_vector, take_vector
+from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, begin_vector, release_vector, lock_vector
 from fastsock.compiled.syscalls.wait cimport check_progress, monotonic, perform, remaining
 
 cdef extern from "Python.h":
@@ -167,7 +167,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             size = held(&self.input)
         elif size > 0 or self.reading:
             self.await_any(min(size, AHEAD_SIZE))
-        return take(&self.input, min(size, held(&self.input)))
+        return consume(&self.input, min(size, held(&self.input)))
 
     def readinto(self, buffer, /):
         cdef Py_buffer view
@@ -206,20 +206,20 @@ One thread may read while another writes. Two that read, or two that write, get 
             raise ValueError("readexactly size can not be less than zero")
         if self.reading or held(&self.input) < size:
             self.await_bytes(size)
-        return take(&self.input, size)
+        return consume(&self.input, size)
 
     def readuntil(self, separator=b"\n"):
         cdef list separators = (
             separators_of(separator) if isinstance(separator, tuple) else [separator_of(separator)]
         )
-        return take(&self.input, self.await_separator(separators))
+        return consume(&self.input, self.await_separator(separators))
 
     def readline(self):
         cdef Py_ssize_t end = -1 if self.reading else self.search(NEWLINE)
         if 0 <= end <= self.limit:
-            return take(&self.input, end + 1)
+            return consume(&self.input, end + 1)
         try:
-            return take(&self.input, self.await_separator([NEWLINE]))
+            return consume(&self.input, self.await_separator([NEWLINE]))
         except IncompleteReadError as error:
             return error.partial
         except LimitOverrunError as error:
@@ -257,7 +257,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         if self.reading or self.find_frame(&frame) != WHOLE:
             self.await_frame(&frame)
         if frame.start == 0 and frame.total == <Py_ssize_t>frame.size:
-            return take(&self.input, frame.total)
+            return consume(&self.input, frame.total)
         data = PyBytes_FromStringAndSize(self.input.data + self.input.start + frame.start, frame.size)
         discard(&self.input, frame.total)
         return data
@@ -283,7 +283,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     def write(self, data, /):
         cdef Py_buffer view
-        take_data(data, &view)
+        lock_data(data, &view)
         try:
             self.put(data, &view, NULL, 0, NULL, 0)
         finally:
@@ -293,7 +293,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Vector vector
         cdef Py_ssize_t i
         buffers = list(buffers)
-        if not take_vector(buffers, False, &vector):
+        if not lock_vector(buffers, False, &vector):
             for buffer in buffers:
                 memoryview(buffer).cast("B").release()  # raises what is wrong with one of them
             raise BufferError("a buffer could not be locked")
@@ -318,7 +318,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_buffer view
         cdef unsigned char prefix[LONGEST_PREFIX]
         cdef int size
-        take_data(data, &view)
+        lock_data(data, &view)
         try:
             if self.framing.prefix == DELIMITED:
                 if has_delimiter(&view, self.delimiter):
@@ -549,7 +549,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                 reserve_exactly(&self.input, size)
             while held(&self.input) < size:
                 if self.at_end or (self.receive_more(&call) if is_large else self.receive(&call, size)) == 0:
-                    raise IncompleteReadError(take(&self.input, held(&self.input)), size)
+                    raise IncompleteReadError(consume(&self.input, held(&self.input)), size)
         except BaseException:
             shrink(&self.input)
             raise
@@ -637,7 +637,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int receive_or_end(self, Call *call) except -1:
         """Receive once, on the way to a separator: what is buffered may double."""
         if self.receive(call, 2 * held(&self.input) + 1) == 0:
-            raise IncompleteReadError(take(&self.input, held(&self.input)), None)
+            raise IncompleteReadError(consume(&self.input, held(&self.input)), None)
         return 0
 
     # Frames in the buffer
@@ -701,7 +701,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                     self.refuse(found, frame)
                 if self.receive(&call, min(frame.total, max(<Py_ssize_t>AHEAD_SIZE, 2 * held(&self.input)))) == 0:
                     expected = None if self.framing.prefix == DELIMITED else frame.total
-                    raise IncompleteReadError(take(&self.input, held(&self.input)), expected)
+                    raise IncompleteReadError(consume(&self.input, held(&self.input)), expected)
         except BaseException:
             shrink(&self.input)
             raise
@@ -938,7 +938,7 @@ cdef int release(view) except -1:
     return 0
 
 
-cdef int take_data(data, Py_buffer *view) except -1:
+cdef int lock_data(data, Py_buffer *view) except -1:
     """The caller's memory, until PyBuffer_Release; TypeError or BufferError for what has none."""
     if PyBytes_CheckExact(data):
         lend_bytes(view, data)

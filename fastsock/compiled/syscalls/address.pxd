@@ -13,7 +13,7 @@ from cpython.tuple cimport PyTuple_CheckExact, PyTuple_GET_ITEM, PyTuple_GET_SIZ
 from cpython.unicode cimport PyUnicode_CheckExact
 from libc.string cimport memcpy, memset, strlen
 
-from fastsock.compiled.syscalls.arguments cimport take_int
+from fastsock.compiled.syscalls.arguments cimport as_int
 from fastsock.compiled.syscalls.posix cimport (
     ABSTRACT_UNIX,
     AF_INET,
@@ -97,7 +97,7 @@ cdef inline bint pack_ipv4(object address, Address *packed, socklen_t *size) noe
     cdef int port = 0
     if not (PyTuple_CheckExact(address) and PyTuple_GET_SIZE(address) == 2):
         return False
-    if not take_int(<object>PyTuple_GET_ITEM(address, 1), &port) or not 0 <= port <= 0xFFFF:
+    if not as_int(<object>PyTuple_GET_ITEM(address, 1), &port) or not 0 <= port <= 0xFFFF:
         return False
     memset(&packed.in4, 0, sizeof(packed.in4))
     size[0] = sizeof(packed.in4)
@@ -121,11 +121,11 @@ cdef inline bint pack_ipv6(object address, Address *packed, socklen_t *size) noe
     count = PyTuple_GET_SIZE(address)
     if not 2 <= count <= 4:
         return False
-    if not take_int(<object>PyTuple_GET_ITEM(address, 1), &port) or not 0 <= port <= 0xFFFF:
+    if not as_int(<object>PyTuple_GET_ITEM(address, 1), &port) or not 0 <= port <= 0xFFFF:
         return False
-    if count > 2 and (not take_int(<object>PyTuple_GET_ITEM(address, 2), &flowinfo) or not 0 <= flowinfo <= 0xFFFFF):
+    if count > 2 and (not as_int(<object>PyTuple_GET_ITEM(address, 2), &flowinfo) or not 0 <= flowinfo <= 0xFFFFF):
         return False
-    if count > 3 and (not take_int(<object>PyTuple_GET_ITEM(address, 3), &scope_id) or scope_id < 0):
+    if count > 3 and (not as_int(<object>PyTuple_GET_ITEM(address, 3), &scope_id) or scope_id < 0):
         return False
     memset(&packed.in6, 0, sizeof(packed.in6))
     size[0] = sizeof(packed.in6)

@@ -1,8 +1,8 @@
-"""What the fast path takes of a call's arguments.
+"""The arguments that the fast path serves, as C values and locked buffers.
 
-Each function answers whether it took its argument, and never leaves an exception set. Where it did not, the method
-hands all its arguments to the stdlib's own, which converts what is convertible and raises what is not: so every
-error and its message are those of the running interpreter.
+Each function returns whether it could serve its argument. Where it could not, the method hands all its arguments to
+the stdlib's own, which converts what is convertible and raises for the rest: so every error and its message are
+those of the running interpreter.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
@@ -25,7 +25,7 @@ cdef extern from "Python.h":
     long PyLong_AsLong(object value) noexcept
 
 
-cdef inline bint take_size(object value, Py_ssize_t *size) noexcept:
+cdef inline bint as_size(object value, Py_ssize_t *size) noexcept:
     """A non-negative int (or subclass) that fits Py_ssize_t."""
     if not PyLong_Check(value):
         return False
@@ -36,7 +36,7 @@ cdef inline bint take_size(object value, Py_ssize_t *size) noexcept:
     return False
 
 
-cdef inline bint take_int(object value, int *number) noexcept:
+cdef inline bint as_int(object value, int *number) noexcept:
     """An int (or subclass) that fits C int."""
     cdef long wide
     if value is 0:  # flags that were not given; CPython has one 0
@@ -52,7 +52,7 @@ cdef inline bint take_int(object value, int *number) noexcept:
     return INT_MIN <= wide <= INT_MAX
 
 
-cdef inline bint take_readable(object exporter, Py_buffer *view) noexcept:
+cdef inline bint lock_readable(object exporter, Py_buffer *view) noexcept:
     """A C-contiguous buffer; locked until PyBuffer_Release."""
     if PyObject_GetBuffer(exporter, view, PyBUF_SIMPLE) == 0:
         return True
@@ -60,15 +60,15 @@ cdef inline bint take_readable(object exporter, Py_buffer *view) noexcept:
     return False
 
 
-cdef inline bint take_argument(object exporter, Py_buffer *view) noexcept:
-    """As take_readable, for an argument itself: a bytes object needs no lock, since the caller's reference holds it."""
+cdef inline bint lock_argument(object exporter, Py_buffer *view) noexcept:
+    """As lock_readable, for an argument itself: a bytes object needs no lock, since the caller's reference holds it."""
     if PyBytes_CheckExact(exporter):
         lend_bytes(view, exporter)
         return True
-    return take_readable(exporter, view)
+    return lock_readable(exporter, view)
 
 
-cdef inline bint take_writable(object exporter, Py_buffer *view) noexcept:
+cdef inline bint lock_writable(object exporter, Py_buffer *view) noexcept:
     """A C-contiguous buffer that may be written; locked until PyBuffer_Release."""
     if PyObject_GetBuffer(exporter, view, PyBUF_WRITABLE) == 0:
         return True

@@ -7,7 +7,7 @@ from libc.string cimport memset
 
 from fastsock.compiled.syscalls.call cimport Attempt, Call
 from fastsock.compiled.syscalls.posix cimport MSG_TRUNC
-from fastsock.compiled.syscalls.scratch cimport SCRATCH_SIZE, expects_much, give_scratch, note_fill, take_scratch
+from fastsock.compiled.syscalls.scratch cimport SCRATCH_SIZE, expects_much, release_scratch, note_fill, acquire_scratch
 from fastsock.compiled.syscalls.wait cimport perform
 
 cdef extern from "Python.h":
@@ -32,14 +32,14 @@ cdef inline object receive(Attempt attempt, Call *call):
         return PyBytes_FromStringAndSize(stack, received)
     if call.size > SCRATCH_SIZE or expects_much(call.fd):
         return receive_in_place(attempt, call)
-    block = take_scratch()
+    block = acquire_scratch()
     try:
         call.data = block
         received = perform(attempt, call)
         note_fill(call.fd, call.size, received)
         return PyBytes_FromStringAndSize(block, received)
     finally:
-        give_scratch(block)
+        release_scratch(block)
 
 
 cdef inline object receive_in_place(Attempt attempt, Call *call):

@@ -19,7 +19,7 @@ cdef void *spare
 cdef char fills[NOTED_FDS]
 
 
-cdef inline char *take_scratch() except NULL:
+cdef inline char *acquire_scratch() except NULL:
     global spare
     cdef void *block = spare
     spare = NULL
@@ -30,7 +30,7 @@ cdef inline char *take_scratch() except NULL:
     return <char *>block
 
 
-cdef inline void give_scratch(char *block) noexcept:
+cdef inline void release_scratch(char *block) noexcept:
     global spare
     if spare == NULL:
         spare = block

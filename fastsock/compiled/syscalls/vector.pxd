@@ -7,7 +7,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_CLEAR, Py_INCREF
 from cpython.tuple cimport PyTuple_CheckExact
 
-from fastsock.compiled.syscalls.arguments cimport take_argument, take_writable
+from fastsock.compiled.syscalls.arguments cimport lock_argument, lock_writable
 from fastsock.compiled.syscalls.posix cimport iovec
 
 cdef enum:
@@ -33,7 +33,7 @@ cdef inline void begin_vector(Vector *vector) noexcept:
     vector.views = vector.inline_views
 
 
-cdef inline bint take_vector(object buffers, bint writable, Vector *vector) except -1:
+cdef inline bint lock_vector(object buffers, bint writable, Vector *vector) except -1:
     """Lock each of a list's or tuple's buffers, until release_vector; False, with none locked, if one can't be."""
     cdef bint taken
     begin_vector(vector)
@@ -50,9 +50,9 @@ cdef inline bint take_vector(object buffers, bint writable, Vector *vector) exce
             raise MemoryError()
     for buffer in buffers:
         if writable:
-            taken = take_writable(buffer, &vector.views[vector.count])
+            taken = lock_writable(buffer, &vector.views[vector.count])
         else:
-            taken = take_argument(buffer, &vector.views[vector.count])
+            taken = lock_argument(buffer, &vector.views[vector.count])
         if not taken:
             release_vector(vector)
             return False

@@ -159,7 +159,7 @@ class SocketStream:
             elif n > 0 and not held:
                 self._receive(Call(self, READABLE), min(n, AHEAD_SIZE))
                 held = len(self._input)
-            return self._take(held if n < 0 else min(n, held))
+            return self._consume(held if n < 0 else min(n, held))
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read into `buffer` what is there, at least one byte; return how many bytes, 0 at the end of the stream.
@@ -185,7 +185,7 @@ class SocketStream:
         try:
             if len(self._input) - self._start < n:
                 self._await_bytes(n)
-            return self._take(n)
+            return self._consume(n)
         finally:
             self._reading.release()
 
@@ -210,7 +210,7 @@ class SocketStream:
             if self._searched is None:
                 size = self._input.find(b"\n", self._start) + 1 - self._start
                 if 0 < size <= self._limit + 1:
-                    return self._take(size)
+                    return self._consume(size)
             return self._read_until([b"\n"])
         except IncompleteReadError as error:
             return error.partial
@@ -439,7 +439,7 @@ class SocketStream:
     def _read_into(self, view: memoryview) -> int:
         if held := len(self._input) - self._start:
             size = min(len(view), held)
-            view[:size] = self._take(size)
+            view[:size] = self._consume(size)
             return size
         if self._eof or not view:
             return 0
@@ -452,9 +452,9 @@ class SocketStream:
         call = Call(self, READABLE)
         while (held := len(self._input) - self._start) < size:
             if not self._receive(call, size - held):
-                raise IncompleteReadError(self._take(held), size)
+                raise IncompleteReadError(self._consume(held), size)
 
-    def _take(self, size: int) -> bytes:
+    def _consume(self, size: int) -> bytes:
         """The first bytes, which are there; they leave the buffer."""
         data, start = self._input, self._start
         end = start + size
@@ -490,10 +490,10 @@ class SocketStream:
             if offset > self._limit:
                 raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
             if not self._receive(call):
-                raise IncompleteReadError(self._take(held), None)
+                raise IncompleteReadError(self._consume(held), None)
         if start > self._limit:
             raise LimitOverrunError("Separator is found, but chunk is longer than limit", start)
-        return self._take(end)
+        return self._consume(end)
 
     def _begin_search(self, separators: list[bytes]) -> int:
         """Where the last search for the same separator ended."""
@@ -519,7 +519,7 @@ class SocketStream:
                 return start, end, behind
             held, needed = len(self._input) - self._start, behind - self._start
             if not self._receive(call, min(needed - held, held)):
-                raise IncompleteReadError(self._take(held), None if self._prefix == DELIMITED else needed)
+                raise IncompleteReadError(self._consume(held), None if self._prefix == DELIMITED else needed)
 
     def _find_frame(self, position: int) -> tuple[int, int, int]:
         """(start, end, behind it) of the frame that begins there; it is whole if _input goes up to behind it.
