@@ -65,5 +65,5 @@ cdef object known_address(Known *known, Address *packed, socklen_t size)
 cdef void forget(Known *known) noexcept
 
 cdef void make_calls_single(bint single) noexcept
-cdef ssize_t attempt_sendmmsg(Call *call, int extra_flags) noexcept nogil
-cdef ssize_t attempt_recvmmsg(Call *call, int extra_flags) noexcept nogil
+cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil
+cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil

@@ -244,7 +244,7 @@ cdef void make_calls_single(bint single) noexcept:
     single_calls = single or not HAVE_MMSG
 
 
-cdef ssize_t attempt_sendmmsg(Call *call, int extra_flags) noexcept nogil:
+cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil:
     global single_calls
     cdef Messages *messages = <Messages *>call.data
     cdef mmsghdr *array = messages.array + messages.first
@@ -262,7 +262,7 @@ cdef ssize_t attempt_sendmmsg(Call *call, int extra_flags) noexcept nogil:
     return count
 
 
-cdef ssize_t attempt_recvmmsg(Call *call, int extra_flags) noexcept nogil:
+cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil:
     """Where the call may wait, it waits for the first only."""
     global single_calls
     cdef Messages *messages = <Messages *>call.data

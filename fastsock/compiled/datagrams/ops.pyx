@@ -26,8 +26,8 @@ from fastsock.compiled.datagrams.batch cimport (
     MOST_MESSAGES,
     Known,
     Messages,
-    attempt_recvmmsg,
-    attempt_sendmmsg,
+    sys_recvmmsg,
+    sys_sendmmsg,
     check_buffers,
     forget,
     release_block,
@@ -39,7 +39,7 @@ from fastsock.compiled.datagrams.batch cimport (
     lock_messages,
     begin_segment_batch,
 )
-from fastsock.compiled.syscalls.call cimport Call, attempt_recvmsg, attempt_sendmsg, begin, flags_told
+from fastsock.compiled.syscalls.call cimport Call, sys_recvmsg, sys_sendmsg, begin, flags_told
 from fastsock.compiled.descriptors cimport borrow_docs
 from fastsock.compiled.syscalls.posix cimport (
     AF_INET,
@@ -158,7 +158,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
             messages.first = 0
             messages.count = min(most, block.slots)
             begin(&call, self, POLLIN, &messages, messages.count * size, c_flags)
-            count = perform(attempt_recvmmsg, &call)
+            count = perform(sys_recvmmsg, &call)
             append_received(received, block, count, c_flags)
             while count == block.slots and len(received) < most and has_datagram(&call):
                 messages.count = min(most - len(received), block.slots)
@@ -183,7 +183,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         known.address = NULL
         try:
             begin(&call, self, POLLIN, &batch.messages, batch.size, c_flags)
-            count = perform(attempt_recvmmsg, &call)
+            count = perform(sys_recvmmsg, &call)
             append_lengths(received, &batch, &known, count, c_flags)
             while count == batch.messages.count and len(received) < len(buffers) and has_datagram(&call):
                 at_once = min(at_once * 8, <Py_ssize_t>MOST_MESSAGES)
@@ -247,7 +247,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         begin(&call, self, POLLIN, NULL, size, c_flags)
         begin_segments(&call, &message, &part, &control, self.sock_family)
         call.address = &address
-        data = receive(attempt_recv_segments, &call)
+        data = receive(sys_recv_segments, &call)
         if is_cut(&message, c_flags):
             raise pure.cut_short(data)
         return data, segment_size_of(&message, len(data)), unpack(&address, message.msg_namelen)
@@ -267,7 +267,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
             begin(&call, self, POLLIN, view.buf, view.len, c_flags)
             begin_segments(&call, &message, &part, &control, self.sock_family)
             call.address = &address
-            received = perform(attempt_recv_segments, &call)
+            received = perform(sys_recv_segments, &call)
             if is_cut(&message, c_flags):
                 raise pure.cut_short(None)
             return received, segment_size_of(&message, received), unpack(&address, message.msg_namelen)
@@ -316,7 +316,7 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
         while messages.first < messages.count:
             if messages.first:
                 check_progress(call)
-            went = perform(attempt_sendmmsg, call)
+            went = perform(sys_sendmmsg, call)
             messages.first += went
             if messages.first < messages.count and went < MOST_MESSAGES and (call.timeout == 0 or met_error(call)):
                 break
@@ -348,7 +348,7 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
     call.message = message
     call.size = segments.part.iov_len
     try:
-        return perform(attempt_sendmsg, call)
+        return perform(sys_sendmsg, call)
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
@@ -454,10 +454,10 @@ cdef ssize_t receive_more(Call *call) noexcept:
     cdef ssize_t result
     call.fd = current_fd(call.sock)
     if may_keep_gil(call):
-        result = attempt_recvmmsg(call, MSG_DONTWAIT)
+        result = sys_recvmmsg(call, MSG_DONTWAIT)
     else:
         with nogil:
-            result = attempt_recvmmsg(call, MSG_DONTWAIT)
+            result = sys_recvmmsg(call, MSG_DONTWAIT)
     return max(result, 0)
 
 
@@ -502,9 +502,9 @@ cdef inline bint is_cut(msghdr *message, int flags) noexcept:
     return message.msg_flags & MSG_TRUNC and not flags & (MSG_PEEK | MSG_TRUNC)
 
 
-cdef ssize_t attempt_recv_segments(Call *call, int extra_flags) noexcept nogil:
+cdef ssize_t sys_recv_segments(Call *call, int extra_flags) noexcept nogil:
     call.message.msg_iov.iov_base = call.data
     call.message.msg_iov.iov_len = call.size
     if call.message.msg_control != NULL:
         call.message.msg_controllen = sizeof(Control)
-    return attempt_recvmsg(call, extra_flags)
+    return sys_recvmsg(call, extra_flags)

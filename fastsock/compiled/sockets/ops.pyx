@@ -28,15 +28,15 @@ from fastsock.compiled.syscalls cimport base, posix
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
 from fastsock.compiled.syscalls.arguments cimport lock_argument, as_int, as_size, lock_writable
 from fastsock.compiled.syscalls.call cimport (
-    Attempt,
+    Syscall,
     Call,
     advance,
-    attempt_recv,
-    attempt_recvfrom,
-    attempt_recvmsg,
-    attempt_send,
-    attempt_sendmsg,
-    attempt_sendto,
+    sys_recv,
+    sys_recvfrom,
+    sys_recvmsg,
+    sys_send,
+    sys_sendmsg,
+    sys_sendto,
     begin,
     begin_message,
     flags_told,
@@ -155,7 +155,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         call.address = &address
         call.address_size = sizeof(address)
         # No first try: without a MSG_DONTWAIT it could block, where another process has changed the fd's O_NONBLOCK.
-        fd = wait_and_perform(attempt_accept, &call, call.timeout > 0)
+        fd = wait_and_perform(sys_accept, &call, call.timeout > 0)
         try:
             sock = adopt(fd, self)
         except BaseException:
@@ -252,7 +252,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         if error == EINTR:
             PyErr_CheckSignals()
         if (error == EINTR and call.timeout != 0) or (error == EINPROGRESS and call.timeout > 0):
-            wait_and_perform(attempt_connected, &call, True)
+            wait_and_perform(sys_connected, &call, True)
         else:
             posix.errno = error
             PyErr_SetFromErrno(OSError)
@@ -295,7 +295,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             return stdlib_base.send(self, data, flags)
         try:
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
-            return send_as_blocking(attempt_send, &call)
+            return send_as_blocking(sys_send, &call)
         finally:
             PyBuffer_Release(&view)
 
@@ -307,7 +307,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             return stdlib_base.sendall(self, data, flags)
         try:
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
-            while advance(&call, perform(attempt_send, &call)):
+            while advance(&call, perform(sys_send, &call)):
                 check_progress(&call)
             PyErr_CheckSignals()
         finally:
@@ -332,7 +332,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             PySys_Audit("socket.sendto", "OO", <PyObject *>self, <PyObject *>address)
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
             call.address = &packed
-            return send_as_blocking(attempt_sendto, &call)
+            return send_as_blocking(sys_sendto, &call)
         finally:
             PyBuffer_Release(&view)
 
@@ -357,8 +357,8 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
                 message.msg_name = &packed
                 message.msg_namelen = size
             if call.timeout < 0 and self.sock_type == SOCK_STREAM:
-                return wait_and_perform(attempt_sendmsg, &call, False)  # a first try could take it in part
-            return perform(attempt_sendmsg, &call)
+                return wait_and_perform(sys_sendmsg, &call, False)  # a first try could take it in part
+            return perform(sys_sendmsg, &call)
         finally:
             release_vector(&vector)
 
@@ -384,7 +384,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
                 message.msg_iov = &vector.iovecs[vector.first]
                 message.msg_iovlen = min(vector.count - vector.first, IOV_MAX)
                 PySys_Audit("socket.sendmsg", "OO", <PyObject *>self, <PyObject *>None)
-                sent += perform(attempt_sendmsg, &call)
+                sent += perform(sys_sendmsg, &call)
                 if not advance_vector(&vector, sent - (vector.size - call.size)):
                     break
                 call.size = vector.size - sent
@@ -406,7 +406,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         if size == 0:
             return b""
         begin(&call, self, POLLIN, NULL, size, c_flags)
-        return receive(attempt_recv, &call)
+        return receive(sys_recv, &call)
 
     def recv_into(self, buffer, nbytes=0, flags=0):
         cdef Py_buffer view
@@ -419,7 +419,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             if size > view.len:
                 return stdlib_base.recv_into(self, buffer, nbytes, flags)
             begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
-            return perform(attempt_recv, &call) if call.size else 0
+            return perform(sys_recv, &call) if call.size else 0
         finally:
             PyBuffer_Release(&view)
 
@@ -432,7 +432,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             return stdlib_base.recvfrom(self, bufsize, flags)
         begin(&call, self, POLLIN, NULL, size, c_flags)
         call.address = &address
-        data = receive(attempt_recvfrom, &call)
+        data = receive(sys_recvfrom, &call)
         return data, unpack(&address, call.address_size)
 
     def recvfrom_into(self, buffer, nbytes=0, flags=0):
@@ -453,7 +453,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
                 return stdlib_base.recvfrom_into(self, buffer, nbytes, flags)
             begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
             call.address = &address
-            received = perform(attempt_recvfrom, &call)
+            received = perform(sys_recvfrom, &call)
             return received, unpack(&address, call.address_size)
         finally:
             PyBuffer_Release(&view)
@@ -476,7 +476,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         vector.size = size
         begin_message(&call, &message, self, POLLIN, &vector, c_flags)
         call.address = &address
-        data = receive(attempt_recvmsg_one, &call)
+        data = receive(sys_recvmsg_one, &call)
         return data, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
 
     def recvmsg_into(self, buffers, ancbufsize=0, flags=0, /):
@@ -496,7 +496,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         try:
             begin_message(&call, &message, self, POLLIN, &vector, c_flags)
             call.address = &address
-            received = perform(attempt_recvmsg, &call)
+            received = perform(sys_recvmsg, &call)
             return received, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
         finally:
             release_vector(&vector)
@@ -581,15 +581,15 @@ cdef inline SocketOps adopt(int fd, SocketOps listener):
 # Calls
 
 
-cdef inline ssize_t send_as_blocking(Attempt attempt, Call *call) except -1:
+cdef inline ssize_t send_as_blocking(Syscall syscall, Call *call) except -1:
     """One send. On a blocking socket the kernel takes all of it or waits, so what a first try took in part is ended."""
-    cdef ssize_t sent = perform(attempt, call)
+    cdef ssize_t sent = perform(syscall, call)
     cdef ssize_t more
     if sent == <ssize_t>call.size or call.timeout >= 0 or call.waited or call.flags & MSG_DONTWAIT:
         return sent
     advance(call, sent)
     with nogil:
-        more = attempt(call, 0)
+        more = syscall(call, 0)
     return sent + max(more, 0)  # an error after the first part shows at the next call, as the kernel does it
 
 
@@ -600,7 +600,7 @@ cdef Py_ssize_t receive_all(Call *call) except -1:
     cdef ssize_t received
     try:
         while call.size > 0:
-            received = perform(attempt_recv, call)
+            received = perform(sys_recv, call)
             if received == 0:
                 raise IncompleteReadError(PyBytes_FromStringAndSize(start, expected - call.size), expected)
             if advance(call, received):
@@ -614,11 +614,11 @@ cdef Py_ssize_t receive_all(Call *call) except -1:
 # The system calls, for `perform`
 
 
-cdef ssize_t attempt_accept(Call *call, int extra_flags) noexcept nogil:
+cdef ssize_t sys_accept(Call *call, int extra_flags) noexcept nogil:
     return posix.accept4(call.fd, &call.address.sa, &call.address_size, SOCK_CLOEXEC)
 
 
-cdef ssize_t attempt_connected(Call *call, int extra_flags) noexcept nogil:
+cdef ssize_t sys_connected(Call *call, int extra_flags) noexcept nogil:
     cdef int error = 0
     cdef socklen_t size = sizeof(error)
     if posix.getsockopt(call.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
@@ -629,7 +629,7 @@ cdef ssize_t attempt_connected(Call *call, int extra_flags) noexcept nogil:
     return -1
 
 
-cdef ssize_t attempt_recvmsg_one(Call *call, int extra_flags) noexcept nogil:
+cdef ssize_t sys_recvmsg_one(Call *call, int extra_flags) noexcept nogil:
     call.message.msg_iov.iov_base = call.data
     call.message.msg_iov.iov_len = call.size
-    return attempt_recvmsg(call, extra_flags)
+    return sys_recvmsg(call, extra_flags)

@@ -40,7 +40,7 @@ from fastsock.compiled.streams.buffer cimport (
     shrink,
     consume,
 )
-from fastsock.compiled.syscalls.call cimport Call, attempt_recv, attempt_send, attempt_sendmsg, begin
+from fastsock.compiled.syscalls.call cimport Call, sys_recv, sys_send, sys_sendmsg, begin
 from fastsock.compiled.descriptors cimport borrow_docs
 from fastsock.compiled.streams.framing cimport (
     DELIMITED,
@@ -186,7 +186,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                     call.data = view.buf
                     call.size = view.len
                     if self.is_plain:
-                        size = perform(attempt_recv, &call)
+                        size = perform(sys_recv, &call)
                     else:
                         size = self.receive_by_method(&call, memoryview(buffer).cast("B"))
                     self.at_end = size == 0
@@ -486,7 +486,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         call.data = self.input.data + start
         call.size = self.input.capacity - start
         if self.is_plain:
-            received = perform(attempt_recv, call)
+            received = perform(sys_recv, call)
         else:
             received = self.receive_by_method(call, lend(&self.input, start, self.input.capacity, True))
         self.input.end += received
@@ -790,7 +790,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         """Send once of what is kept."""
         cdef ssize_t sent
         if self.is_plain:
-            sent = perform(attempt_send, call)
+            sent = perform(sys_send, call)
         else:
             sent = self.send_part(call, lend(&self.output, self.output.start, self.output.end, False))
         discard(&self.output, sent)
@@ -807,7 +807,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             call.data = <char *>data
             call.size = size
             while True:
-                sent += perform(attempt_send, &call)
+                sent += perform(sys_send, &call)
                 if sent == size:
                     return 0
                 call.data = <char *>data + sent
@@ -835,7 +835,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                 message.msg_iov = &vector.iovecs[vector.first]
                 message.msg_iovlen = min(vector.count - vector.first, IOV_MAX)
                 PySys_Audit("socket.sendmsg", "OO", <PyObject *>self.sock, <PyObject *>None)
-                sent += perform(attempt_sendmsg, &call)
+                sent += perform(sys_sendmsg, &call)
                 if not advance_vector(vector, sent - (vector.size - call.size)):
                     break
                 call.size = vector.size - sent

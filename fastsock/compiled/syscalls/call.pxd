@@ -27,7 +27,7 @@ cdef struct Call:
     msghdr *message
 
 # The system call itself: what it returns, with errno where that is -1.
-ctypedef ssize_t (*Attempt)(Call *call, int extra_flags) noexcept nogil
+ctypedef ssize_t (*Syscall)(Call *call, int extra_flags) noexcept nogil
 
 
 cdef inline void begin(Call *call, base.socket sock, short events, void *data, size_t size, int flags) noexcept:
@@ -70,25 +70,25 @@ cdef inline int flags_told(const msghdr *message, int asked) noexcept:
 # The system calls, for `perform`
 
 
-cdef inline ssize_t attempt_send(Call *call, int extra_flags) noexcept nogil:
+cdef inline ssize_t sys_send(Call *call, int extra_flags) noexcept nogil:
     return posix.send(call.fd, call.data, call.size, call.flags | extra_flags)
 
 
-cdef inline ssize_t attempt_sendto(Call *call, int extra_flags) noexcept nogil:
+cdef inline ssize_t sys_sendto(Call *call, int extra_flags) noexcept nogil:
     return posix.sendto(
         call.fd, call.data, call.size, call.flags | extra_flags, &call.address.sa, call.address_size
     )
 
 
-cdef inline ssize_t attempt_sendmsg(Call *call, int extra_flags) noexcept nogil:
+cdef inline ssize_t sys_sendmsg(Call *call, int extra_flags) noexcept nogil:
     return posix.sendmsg(call.fd, call.message, call.flags | extra_flags)
 
 
-cdef inline ssize_t attempt_recv(Call *call, int extra_flags) noexcept nogil:
+cdef inline ssize_t sys_recv(Call *call, int extra_flags) noexcept nogil:
     return posix.recv(call.fd, call.data, call.size, call.flags | extra_flags)
 
 
-cdef inline ssize_t attempt_recvfrom(Call *call, int extra_flags) noexcept nogil:
+cdef inline ssize_t sys_recvfrom(Call *call, int extra_flags) noexcept nogil:
     memset(&call.address.sa, 0, sizeof(call.address.sa))
     call.address_size = sizeof(call.address[0])
     return posix.recvfrom(
@@ -96,7 +96,7 @@ cdef inline ssize_t attempt_recvfrom(Call *call, int extra_flags) noexcept nogil
     )
 
 
-cdef inline ssize_t attempt_recvmsg(Call *call, int extra_flags) noexcept nogil:
+cdef inline ssize_t sys_recvmsg(Call *call, int extra_flags) noexcept nogil:
     memset(&call.address.sa, 0, sizeof(call.address.sa))
     call.message.msg_name = call.address
     call.message.msg_namelen = sizeof(call.address[0])

@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.string cimport memset
 
-from fastsock.compiled.syscalls.call cimport Attempt, Call
+from fastsock.compiled.syscalls.call cimport Syscall, Call
 from fastsock.compiled.syscalls.posix cimport MSG_TRUNC
 from fastsock.compiled.syscalls.scratch cimport SCRATCH_SIZE, expects_much, release_scratch, note_fill, acquire_scratch
 from fastsock.compiled.syscalls.wait cimport perform
@@ -19,36 +19,36 @@ cdef enum:
     STACK_SIZE = 8 * 1024  # bytes received before they become an object; more goes through scratch.pxd
 
 
-cdef inline object receive(Attempt attempt, Call *call):
+cdef inline object receive(Syscall syscall, Call *call):
     """Receive up to `call.size` bytes as a new bytes object."""
     cdef char stack[STACK_SIZE]
     cdef char *block
     cdef ssize_t received
     if call.flags & MSG_TRUNC:
-        return receive_truncating(attempt, call)
+        return receive_truncating(syscall, call)
     if call.size <= STACK_SIZE:
         call.data = stack
-        received = perform(attempt, call)
+        received = perform(syscall, call)
         return PyBytes_FromStringAndSize(stack, received)
     if call.size > SCRATCH_SIZE or expects_much(call.fd):
-        return receive_in_place(attempt, call)
+        return receive_in_place(syscall, call)
     block = acquire_scratch()
     try:
         call.data = block
-        received = perform(attempt, call)
+        received = perform(syscall, call)
         note_fill(call.fd, call.size, received)
         return PyBytes_FromStringAndSize(block, received)
     finally:
         release_scratch(block)
 
 
-cdef inline object receive_in_place(Attempt attempt, Call *call):
+cdef inline object receive_in_place(Syscall syscall, Call *call):
     """Receive into an object of the full size."""
     cdef PyObject *data = new_bytes(NULL, call.size)
     cdef ssize_t received
     try:
         call.data = bytes_data(data)
-        received = perform(attempt, call)
+        received = perform(syscall, call)
         note_fill(call.fd, call.size, received)
         if received < <ssize_t>call.size:
             _PyBytes_Resize(&data, received)
@@ -57,7 +57,7 @@ cdef inline object receive_in_place(Attempt attempt, Call *call):
         Py_XDECREF(data)
 
 
-cdef inline object receive_truncating(Attempt attempt, Call *call):
+cdef inline object receive_truncating(Syscall syscall, Call *call):
     """Under MSG_TRUNC the result says how long the data were, which may be more than came (recv(2), udp(7), tcp(7)).
 
     What did not come is NULs here, where the stdlib shows what was in the memory before.
@@ -66,7 +66,7 @@ cdef inline object receive_truncating(Attempt attempt, Call *call):
     cdef ssize_t received
     call.data = PyBytes_AS_STRING(data)
     memset(call.data, 0, call.size)
-    received = perform(attempt, call)
+    received = perform(syscall, call)
     if call.message != NULL:
         received = min(received, <ssize_t>call.size)  # recvmsg never gives more than was asked for
     return data[:received].ljust(received, b"\0")

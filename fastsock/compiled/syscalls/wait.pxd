@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport Attempt, Call
+from fastsock.compiled.syscalls.call cimport Syscall, Call
 from fastsock.compiled.syscalls.posix cimport (
     EAGAIN,
     EINTR,
@@ -42,13 +42,13 @@ cdef struct Lateness:
 cdef int waiting                   # threads of this process that wait for data without the GIL
 cdef Lateness lateness[NOTED_FDS]  # by fd, as a hint: a stale entry costs a few tries, or a few waits
 
-cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1
+cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) except -1
 cdef int check_progress(Call *call) except -1
 cdef int64_t monotonic() noexcept nogil
 cdef int64_t remaining(Call *call) noexcept nogil
 
 
-cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
+cdef inline ssize_t perform(Syscall syscall, Call *call) except -1:
     """Make the call now if it need not wait, else as soon as it can be served.
 
     Raises OSError by errno, TimeoutError at the deadline, and what a signal handler raises.
@@ -59,8 +59,8 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
     call.waited = False
     if may_keep_gil(call):
         if skip_try(call):
-            return wait_and_perform(attempt, call, call.timeout > 0)
-        result = attempt(call, MSG_DONTWAIT)
+            return wait_and_perform(syscall, call, call.timeout > 0)
+        result = syscall(call, MSG_DONTWAIT)
         if result >= 0:
             if call.events == POLLIN:
                 lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
@@ -73,7 +73,7 @@ cdef inline ssize_t perform(Attempt attempt, Call *call) except -1:
             poll_first = call.timeout > 0
             if call.events == POLLIN:
                 note_miss(call)
-    return wait_and_perform(attempt, call, poll_first)
+    return wait_and_perform(syscall, call, poll_first)
 
 
 cdef inline bint may_keep_gil(Call *call) noexcept:

@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport Attempt, Call
+from fastsock.compiled.syscalls.call cimport Syscall, Call
 from fastsock.compiled.syscalls.posix cimport (
     CLOCK_MONOTONIC,
     EAGAIN,
@@ -23,7 +23,7 @@ from fastsock.compiled.syscalls.posix cimport (
 )
 
 
-cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) except -1:
+cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) except -1:
     """Without the GIL: wait until `call.events` if `poll_first`, then make the call; again until it is served.
 
     With a timeout, 0 included, no try may block: the data may be gone behind a poll, or the file be made blocking by
@@ -43,7 +43,7 @@ cdef ssize_t wait_and_perform(Attempt attempt, Call *call, bint poll_first) exce
                 ready = wait_ready(call)
             if ready > 0:
                 call.fd = current_fd(call.sock)
-                result = attempt(call, extra_flags)
+                result = syscall(call, extra_flags)
             error = posix.errno
         waiting -= call.events == POLLIN
         if ready == 0:
