@@ -50,7 +50,7 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
 ops.set_accepted_class(socket)
 
 
-def convert(sock: stdlib_socket) -> stdlib_socket:
+def adopt_socket(sock: stdlib_socket) -> stdlib_socket:
     """Make a stdlib socket one of this class, in place: the two have the same layout. A subclass's stays as it is."""
     if type(sock) is stdlib_socket:
         sock.__class__ = socket
@@ -73,22 +73,22 @@ def reduce(sock: socket) -> tuple[Callable[..., stdlib_socket], tuple[Any, ...]]
 
 def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...]) -> stdlib_socket:
     """The receiving end of multiprocessing's reducer."""
-    return convert(rebuild_stdlib(*args))
+    return adopt_socket(rebuild_stdlib(*args))
 
 
 @overload
-def converting(function: Callable[Parameters, stdlib_socket]) -> Callable[Parameters, socket]: ...
+def adopting(function: Callable[Parameters, stdlib_socket]) -> Callable[Parameters, socket]: ...
 @overload
-def converting(
+def adopting(
     function: Callable[Parameters, tuple[stdlib_socket, stdlib_socket]],
 ) -> Callable[Parameters, tuple[socket, socket]]: ...
-def converting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
+def adopting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
     """The stdlib's function, with its results made sockets of this module."""
 
     @functools.wraps(function)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
         made = function(*args, **kwargs)
-        return tuple(map(convert, made)) if isinstance(made, tuple) else convert(made)
+        return tuple(map(adopt_socket, made)) if isinstance(made, tuple) else adopt_socket(made)
 
     return wrapper
 
@@ -96,12 +96,12 @@ def converting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]
 if "multiprocessing.reduction" in sys.modules:
     sys.modules["multiprocessing.reduction"].register(socket, reduce)
 
-connect_in_turn = converting(stdlib.create_connection)
-create_server = converting(stdlib.create_server)
-fromfd = converting(stdlib.fromfd)
-socketpair = converting(stdlib.socketpair)
+connect_in_turn = adopting(stdlib.create_connection)
+create_server = adopting(stdlib.create_server)
+fromfd = adopting(stdlib.fromfd)
+socketpair = adopting(stdlib.socketpair)
 if sys.platform == "win32":
-    fromshare = converting(stdlib.fromshare)
+    fromshare = adopting(stdlib.fromshare)
 
 
 def create_connection(
@@ -140,7 +140,7 @@ def create_connection(
         happy_eyeballs_delay=happy_eyeballs_delay,
         interleave=interleave,
     )
-    return convert(made)  # type: ignore[return-value]
+    return adopt_socket(made)  # type: ignore[return-value]
 
 
 create_connection.__module__ = "fastsock"

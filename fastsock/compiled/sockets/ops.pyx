@@ -21,7 +21,7 @@ from cpython.object cimport PyObject
 from libc.string cimport memset
 
 from fastsock._common.errors import IncompleteReadError
-from fastsock.compiled.sockets.socketio import SocketIO, convert
+from fastsock.compiled.sockets.socketio import SocketIO, adopt_raw_io
 from fastsock.pure.sockets.ops import SocketOps as PureOps
 
 from fastsock.compiled.syscalls cimport base, posix
@@ -196,7 +196,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             raw = SocketIO(self, "r")
             self._io_refs += 1
             return io.BufferedReader(raw)
-        return convert(
+        return adopt_raw_io(
             stdlib_socket.makefile(self, mode, buffering, encoding=encoding, errors=errors, newline=newline)
         )
 

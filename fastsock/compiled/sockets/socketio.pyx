@@ -49,7 +49,7 @@ class SocketIO(SocketIOOps, stdlib.SocketIO):
     __slots__ = ()
 
 
-def convert(file):
+def adopt_raw_io(file):
     """Make the raw stream beneath a file from the stdlib's makefile() one of this class: the two have one layout."""
     raw = getattr(getattr(file, "buffer", file), "raw", file)
     if type(raw) is stdlib_socketio:
