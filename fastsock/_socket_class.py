@@ -47,7 +47,7 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
         return super().__reduce_ex__(protocol)
 
 
-ops.set_accepted_class(socket)
+ops.bind_socket_class(socket)
 
 
 def adopt_socket(sock: stdlib_socket) -> stdlib_socket:

@@ -94,7 +94,7 @@ cdef base.socket template = stdlib.socket()  # for the fields that only CPython'
 template.close()
 
 
-def set_accepted_class(cls):
+def bind_socket_class(cls):
     """Set the class of the sockets that `accept` makes."""
     global accepted_class, own_recv_into, own_sendmsg
     for mixin in cls.__bases__:

@@ -44,7 +44,7 @@ kind_of = _socket.socket.type.__get__
 accepted_class: type[stdlib.socket] = stdlib.socket
 
 
-def set_accepted_class(cls: type[stdlib.socket]) -> None:
+def bind_socket_class(cls: type[stdlib.socket]) -> None:
     """Set the class of the sockets that `accept` makes."""
     global accepted_class
     accepted_class = cls
