@@ -18,7 +18,7 @@ cdef enum:
 
 
 cdef struct Messages:
-    # What an attempt works on, as the `data` of its Call.
+    # The `data` of a Call that sends or receives several messages.
     mmsghdr *array
     Py_ssize_t first  # the next one
     Py_ssize_t count

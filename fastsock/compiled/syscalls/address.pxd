@@ -56,6 +56,12 @@ cdef union Address:
 
 
 cdef inline bint is_packed_here(int family) noexcept:
+    """Return whether `pack` and `unpack` know the addresses of this family."""
+    return family == AF_INET or family == AF_INET6 or family == AF_UNIX
+
+
+cdef inline bint heeds_dontwait(int family) noexcept:
+    """Return whether MSG_DONTWAIT keeps a call from blocking: a rarer family (AF_ALG) may compute all the same."""
     return family == AF_INET or family == AF_INET6 or family == AF_UNIX
 
 

@@ -5,7 +5,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 
 from fastsock.compiled.syscalls cimport base, posix
-from fastsock.compiled.syscalls.address cimport Address, is_packed_here
+from fastsock.compiled.syscalls.address cimport Address, heeds_dontwait
 from fastsock.compiled.syscalls.posix cimport MSG_DONTWAIT, POLLOUT, SEND_HEEDS_DONTWAIT, msghdr, socklen_t
 from fastsock.compiled.syscalls.vector cimport Vector
 
@@ -18,7 +18,7 @@ cdef struct Call:
     int flags
     int64_t timeout        # nanoseconds; 0: non-blocking, negative: none
     int64_t deadline       # monotonic nanoseconds; 0: not needed so far
-    bint may_try           # MSG_DONTWAIT holds for this family: rarer ones (AF_ALG) may compute all the same
+    bint may_try           # MSG_DONTWAIT keeps it from blocking
     bint waited            # the last call was not served at the first try
     void *data
     size_t size
@@ -36,7 +36,7 @@ cdef inline void begin(Call *call, base.socket sock, short events, void *data, s
     call.timeout = sock.sock_timeout
     call.deadline = 0
     call.may_try = (
-        MSG_DONTWAIT and (SEND_HEEDS_DONTWAIT or not events & POLLOUT) and is_packed_here(sock.sock_family)
+        MSG_DONTWAIT and (SEND_HEEDS_DONTWAIT or not events & POLLOUT) and heeds_dontwait(sock.sock_family)
     )
     call.events = events
     call.data = data
