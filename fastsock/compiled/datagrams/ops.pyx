@@ -101,7 +101,7 @@ cdef int MOST_SEGMENTS = pure.MOST_SEGMENTS
 cdef int LARGEST = pure.LARGEST
 cdef set REFUSALS = set(pure.REFUSALS)
 cdef bint any_refused = False  # whether some socket is in pure.refused
-cdef int cuts = -1  # whether the kernel knows UDP_SEGMENT: -1 before the first try
+cdef int kernel_segments = -1  # whether the kernel knows UDP_SEGMENT: -1 before the first try
 
 # The calls that the twin makes of a socket: a class that has its own ones of these must be asked.
 cdef tuple own_calls = ("send", "sendto", "sendmsg", "recvmsg", "recvmsg_into")
@@ -111,9 +111,9 @@ cdef object plain_class = None  # the last class that was found to have none
 
 def _lack(*, udp_segment=False, mmsg=False):
     """For tests: act as on a kernel that lacks them."""
-    global cuts
+    global kernel_segments
     pure._lack(udp_segment=udp_segment)
-    cuts = 0 if udp_segment else -1
+    kernel_segments = 0 if udp_segment else -1
     make_calls_single(mmsg)
 
 
@@ -248,8 +248,8 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         begin_segments(&call, &message, &part, &control, self.sock_family)
         call.address = &address
         data = receive(sys_recv_segments, &call)
-        if is_cut(&message, c_flags):
-            raise pure.cut_short(data)
+        if is_truncated(&message, c_flags):
+            raise pure.truncated_error(data)
         return data, segment_size_of(&message, len(data)), unpack(&address, message.msg_namelen)
 
     def recv_segments_into(self, buffer, flags=0):
@@ -268,8 +268,8 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
             begin_segments(&call, &message, &part, &control, self.sock_family)
             call.address = &address
             received = perform(sys_recv_segments, &call)
-            if is_cut(&message, c_flags):
-                raise pure.cut_short(None)
+            if is_truncated(&message, c_flags):
+                raise pure.truncated_error(None)
             return received, segment_size_of(&message, received), unpack(&address, message.msg_namelen)
         finally:
             PyBuffer_Release(&view)
@@ -335,8 +335,8 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
     cdef Call *call = &segments.call
     cdef msghdr *message = &segments.message
     cdef Py_ssize_t went
-    if <Py_ssize_t>segments.part.iov_len <= segments.segment_size or not can_cut(self, segments.segment_size):
-        return send_cut(self, segments, address)
+    if <Py_ssize_t>segments.part.iov_len <= segments.segment_size or not can_segment(self, segments.segment_size):
+        return send_one_by_one(self, segments, address)
     PySys_Audit("socket.sendmsg", "OO", <PyObject *>self, <PyObject *>address)
     memset(message, 0, sizeof(message[0]))
     if segments.address_size:
@@ -352,13 +352,13 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-    went = send_cut(self, segments, address)  # raises if the call itself was wrong
+    went = send_one_by_one(self, segments, address)  # raises if the call itself was wrong
     pure.note_refusal(self, segments.segment_size)
     any_refused = True
     return went
 
 
-cdef Py_ssize_t send_cut(DatagramOps self, Segments *segments, object address) except -1:
+cdef Py_ssize_t send_one_by_one(DatagramOps self, Segments *segments, object address) except -1:
     """Send the segments one by one; how many bytes went."""
     cdef Batch batch
     cdef Py_ssize_t index, size = segments.part.iov_len
@@ -377,22 +377,22 @@ cdef Py_ssize_t send_cut(DatagramOps self, Segments *segments, object address) e
         release_batch(&batch)
 
 
-cdef inline bint can_cut(DatagramOps self, Py_ssize_t segment_size) except -1:
+cdef inline bint can_segment(DatagramOps self, Py_ssize_t segment_size) except -1:
     """Whether to try UDP_SEGMENT. Kernels that don't know it take the control message and don't heed it."""
-    global cuts
+    global kernel_segments
     if not UDP_SEGMENT or self.sock_family != AF_INET and self.sock_family != AF_INET6:
         return False
-    if self.sock_type != SOCK_DGRAM or not is_cut_by_kernels(self.sock_proto):
+    if self.sock_type != SOCK_DGRAM or not is_segmented_by_kernels(self.sock_proto):
         return False
     if any_refused and segment_size >= pure.refused.get(self, LARGEST + 1):
         return False
-    if cuts < 0:
-        cuts = pure.has_option(self, UDP_SEGMENT)
-    return cuts
+    if kernel_segments < 0:
+        kernel_segments = pure.has_option(self, UDP_SEGMENT)
+    return kernel_segments
 
 
-cdef inline bint is_cut_by_kernels(int protocol) noexcept:
-    """pure.CUTTING: the other protocols of SOCK_DGRAM sockets would send one datagram, uncut."""
+cdef inline bint is_segmented_by_kernels(int protocol) noexcept:
+    """pure.SEGMENTED_PROTOCOLS: the other protocols of SOCK_DGRAM sockets would send one datagram, uncut."""
     return protocol == 0 or protocol == IPPROTO_UDP or protocol == IPPROTO_UDPLITE
 
 
@@ -497,7 +497,7 @@ cdef inline Py_ssize_t segment_size_of(msghdr *message, Py_ssize_t nbytes) noexc
     return nbytes
 
 
-cdef inline bint is_cut(msghdr *message, int flags) noexcept:
+cdef inline bint is_truncated(msghdr *message, int flags) noexcept:
     """Whether bytes were lost. Not under MSG_PEEK, and who passes MSG_TRUNC knows."""
     return message.msg_flags & MSG_TRUNC and not flags & (MSG_PEEK | MSG_TRUNC)
 

@@ -40,19 +40,19 @@ MOST_SEGMENTS = 64  # in one call: UDP_MAX_SEGMENTS of the first kernels that ha
 LARGEST = 65_507  # bytes in one call, headers left out; over IPv6 20 more would do, but not to ::ffff:127.0.0.1
 CONTROL_SIZE = 256  # bytes for control messages: UDP_GRO comes behind time stamps, if those are switched on
 # Protocols of SOCK_DGRAM sockets that heed UDP_SEGMENT; the others would send one datagram, uncut.
-CUTTING = (0, stdlib.IPPROTO_UDP, getattr(stdlib, "IPPROTO_UDPLITE", stdlib.IPPROTO_UDP))
+SEGMENTED_PROTOCOLS = (0, stdlib.IPPROTO_UDP, getattr(stdlib, "IPPROTO_UDPLITE", stdlib.IPPROTO_UDP))
 # What the kernel says where a socket, a route or a device can't cut.
 REFUSALS = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
 
 # The smallest segment size that a socket refused to cut into, though sending the segments one by one went well.
 refused: weakref.WeakKeyDictionary[stdlib.socket, int] = weakref.WeakKeyDictionary()
-kernel_cuts: bool | None = None  # not known before the first try
+kernel_segments: bool | None = None  # not known before the first try
 
 
 def _lack(*, udp_segment: bool = False, mmsg: bool = False) -> None:
     """For tests: act as on a kernel that lacks them. `mmsg` makes no difference to this backend."""
-    global kernel_cuts
-    kernel_cuts = False if udp_segment else None
+    global kernel_segments
+    kernel_segments = False if udp_segment else None
 
 
 class DatagramOps(Base):
@@ -155,16 +155,16 @@ class DatagramOps(Base):
         """
         refuse_stream(self, "recv_segments")
         data, ancillary, msg_flags, address = self.recvmsg(bufsize, control_size(self), flags)
-        if is_cut(msg_flags, flags):
-            raise cut_short(data)
+        if is_truncated(msg_flags, flags):
+            raise truncated_error(data)
         return data, segment_size_of(ancillary, len(data)), address
 
     def recv_segments_into(self, buffer: WriteableBuffer, flags: int = 0) -> tuple[int, int, Any]:
         """Receive as recv_segments() does, into `buffer`: (nbytes, segment_size, address)."""
         refuse_stream(self, "recv_segments_into")
         nbytes, ancillary, msg_flags, address = self.recvmsg_into([buffer], control_size(self), flags)
-        if is_cut(msg_flags, flags):
-            raise cut_short(None)
+        if is_truncated(msg_flags, flags):
+            raise truncated_error(None)
         return nbytes, segment_size_of(ancillary, nbytes), address
 
 
@@ -273,8 +273,8 @@ def send_part(
     sock: stdlib.socket, part: memoryview, segment_size: int, address: Any, flags: int, deadline: Deadline
 ) -> int:
     """Send as many segments as go by one call; how many bytes went."""
-    if len(part) <= segment_size or not can_cut(sock, segment_size):
-        return send_cut(sock, part, segment_size, address, flags, deadline)
+    if len(part) <= segment_size or not can_segment(sock, segment_size):
+        return send_one_by_one(sock, part, segment_size, address, flags, deadline)
     assert UDP_SEGMENT is not None
     control = [(stdlib.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", segment_size))]
     try:
@@ -282,12 +282,12 @@ def send_part(
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-    went = send_cut(sock, part, segment_size, address, flags, deadline)  # raises if the call itself was wrong
+    went = send_one_by_one(sock, part, segment_size, address, flags, deadline)  # raises if the call itself was wrong
     note_refusal(sock, segment_size)
     return went
 
 
-def send_cut(
+def send_one_by_one(
     sock: stdlib.socket, part: memoryview, segment_size: int, address: Any, flags: int, deadline: Deadline
 ) -> int:
     """Send the segments one by one; how many bytes went."""
@@ -301,16 +301,16 @@ def send_cut(
             raise
 
 
-def can_cut(sock: stdlib.socket, segment_size: int) -> bool:
+def can_segment(sock: stdlib.socket, segment_size: int) -> bool:
     """Whether to try UDP_SEGMENT. Kernels that don't know it take the control message and don't heed it."""
-    global kernel_cuts
+    global kernel_segments
     if sock.family not in (stdlib.AF_INET, stdlib.AF_INET6) or sock.type != stdlib.SOCK_DGRAM:
         return False
-    if sock.proto not in CUTTING or segment_size >= refused.get(sock, LARGEST + 1):
+    if sock.proto not in SEGMENTED_PROTOCOLS or segment_size >= refused.get(sock, LARGEST + 1):
         return False
-    if kernel_cuts is None:
-        kernel_cuts = UDP_SEGMENT is not None and has_option(sock, UDP_SEGMENT)
-    return kernel_cuts
+    if kernel_segments is None:
+        kernel_segments = UDP_SEGMENT is not None and has_option(sock, UDP_SEGMENT)
+    return kernel_segments
 
 
 def has_option(sock: stdlib.socket, option: int) -> bool:
@@ -388,12 +388,12 @@ def segment_size_of(ancillary: Iterable[tuple[int, int, bytes]], nbytes: int) ->
     return nbytes
 
 
-def is_cut(msg_flags: int, flags: int) -> bool:
+def is_truncated(msg_flags: int, flags: int) -> bool:
     """Whether bytes were lost. Not under MSG_PEEK, and who passes MSG_TRUNC knows."""
     return bool(msg_flags & MSG_TRUNC and not flags & (MSG_PEEK | MSG_TRUNC))
 
 
-def cut_short(partial: bytes | None) -> OSError:
+def truncated_error(partial: bytes | None) -> OSError:
     error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     error.partial = partial  # type: ignore[attr-defined]
     return error
