@@ -39,7 +39,7 @@ from fastsock.compiled.datagrams.batch cimport (
     lock_messages,
     begin_segment_batch,
 )
-from fastsock.compiled.syscalls.call cimport Call, sys_recvmsg, sys_sendmsg, begin, flags_told
+from fastsock.compiled.syscalls.call cimport Call, sys_recvmsg, sys_sendmsg, begin, reported_flags
 from fastsock.compiled.descriptors cimport borrow_docs
 from fastsock.compiled.syscalls.posix cimport (
     AF_INET,
@@ -432,7 +432,7 @@ cdef inline int append_received(list received, Block *block, ssize_t count, int 
                 <char *>block.iovecs[index].iov_base, min(<Py_ssize_t>message.msg_len, block.bufsize)
             )
             address = known_address(&block.known, &block.addresses[index], message.msg_hdr.msg_namelen)
-            received.append((data, flags_told(&message.msg_hdr, flags), address))
+            received.append((data, reported_flags(&message.msg_hdr, flags), address))
     finally:
         for index in range(count):
             block.messages[index].msg_hdr.msg_namelen = sizeof(Address)
@@ -445,7 +445,7 @@ cdef inline int append_lengths(list received, Batch *batch, Known *known, ssize_
     for index in range(count):
         message = &batch.messages.array[index]
         address = known_address(known, &batch.addresses[index], message.msg_hdr.msg_namelen)
-        received.append((message.msg_len, flags_told(&message.msg_hdr, flags), address))
+        received.append((message.msg_len, reported_flags(&message.msg_hdr, flags), address))
     return 0
 
 

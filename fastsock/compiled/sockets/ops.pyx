@@ -39,7 +39,7 @@ from fastsock.compiled.syscalls.call cimport (
     sys_sendto,
     begin,
     begin_message,
-    flags_told,
+    reported_flags,
 )
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.syscalls.posix cimport (
@@ -477,7 +477,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         begin_message(&call, &message, self, POLLIN, &vector, c_flags)
         call.address = &address
         data = receive(sys_recvmsg_one, &call)
-        return data, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
+        return data, [], reported_flags(&message, c_flags), unpack(&address, message.msg_namelen)
 
     def recvmsg_into(self, buffers, ancbufsize=0, flags=0, /):
         cdef Vector vector
@@ -497,7 +497,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             begin_message(&call, &message, self, POLLIN, &vector, c_flags)
             call.address = &address
             received = perform(sys_recvmsg, &call)
-            return received, [], flags_told(&message, c_flags), unpack(&address, message.msg_namelen)
+            return received, [], reported_flags(&message, c_flags), unpack(&address, message.msg_namelen)
         finally:
             release_vector(&vector)
 

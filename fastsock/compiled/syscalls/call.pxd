@@ -62,7 +62,7 @@ cdef inline bint advance(Call *call, ssize_t transferred) noexcept:
     return call.size > 0
 
 
-cdef inline int flags_told(const msghdr *message, int asked) noexcept:
+cdef inline int reported_flags(const msghdr *message, int asked) noexcept:
     """recvmsg's msg_flags, where BSD begins with those that were passed: without the one that we added."""
     return message.msg_flags & ~(MSG_DONTWAIT & ~asked)
 
