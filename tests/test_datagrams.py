@@ -42,8 +42,8 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="UDP_SEGMENT and UDP_
 def lack(fastsock):
     """lack(udp_segment=True, mmsg=True): until the end of the test, act as on a kernel without them."""
     module = fastsock._backend.datagram
-    yield module._lack
-    module._lack()
+    yield module.pretend_kernel_lacks
+    module.pretend_kernel_lacks()
 
 
 def drain(sock, count, bufsize=2048):

@@ -109,10 +109,10 @@ cdef type method_descriptor = type(_socket.socket.recv)
 cdef object plain_class = None  # the last class that was found to have none
 
 
-def _lack(*, udp_segment=False, mmsg=False):
+def pretend_kernel_lacks(*, udp_segment=False, mmsg=False):
     """For tests: act as on a kernel that lacks them."""
     global kernel_segments
-    pure._lack(udp_segment=udp_segment)
+    pure.pretend_kernel_lacks(udp_segment=udp_segment)
     kernel_segments = 0 if udp_segment else -1
     make_calls_single(mmsg)
 

@@ -49,7 +49,7 @@ refused: weakref.WeakKeyDictionary[stdlib.socket, int] = weakref.WeakKeyDictiona
 kernel_segments: bool | None = None  # not known before the first try
 
 
-def _lack(*, udp_segment: bool = False, mmsg: bool = False) -> None:
+def pretend_kernel_lacks(*, udp_segment: bool = False, mmsg: bool = False) -> None:
     """For tests: act as on a kernel that lacks them. `mmsg` makes no difference to this backend."""
     global kernel_segments
     kernel_segments = False if udp_segment else None
