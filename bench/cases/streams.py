@@ -19,7 +19,7 @@ def usual(link: str, size: int, mode: str) -> bool:
     return mode != "nonblocking" or size <= WHOLE
 
 
-def spare(link: str, size: int, mode: str) -> bool:
+def sparse(link: str, size: int, mode: str) -> bool:
     """Fewer sizes, for the calls that differ from send and recv in their arguments only."""
     return size != 1 and (mode == "timeout" or (mode == "blocking" and size in (64, 256 * 1024)))
 
@@ -69,7 +69,7 @@ def send_recv_into(socket: Module, link: str, size: int, mode: str) -> Iterator[
         check_drained(b)
 
 
-@case("sendall+recv", GROUP, link=LINKS, size=SIZES, mode=MODES, where=spare, limit="send_recv")
+@case("sendall+recv", GROUP, link=LINKS, size=SIZES, mode=MODES, where=sparse, limit="send_recv")
 def sendall_recv(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     data = payload(size)
     with connected(socket, link, mode, size) as (a, b):
@@ -84,7 +84,7 @@ def sendall_recv(socket: Module, link: str, size: int, mode: str) -> Iterator[Ru
         check_drained(b)
 
 
-@case("sendmsg+recvmsg", GROUP, link=LINKS, size=SIZES, mode=MODES, where=spare, limit="sendmsg_recvmsg")
+@case("sendmsg+recvmsg", GROUP, link=LINKS, size=SIZES, mode=MODES, where=sparse, limit="sendmsg_recvmsg")
 def sendmsg_recvmsg(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     data = payload(size)
     with connected(socket, link, mode, size) as (a, b):
@@ -100,7 +100,7 @@ def sendmsg_recvmsg(socket: Module, link: str, size: int, mode: str) -> Iterator
         check_drained(b)
 
 
-@case("sendmsg+recvmsg_into", GROUP, link=LINKS, size=SIZES, mode=MODES, where=spare)
+@case("sendmsg+recvmsg_into", GROUP, link=LINKS, size=SIZES, mode=MODES, where=sparse)
 def sendmsg_recvmsg_into(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     """Four buffers each way."""
     data = payload(size)
