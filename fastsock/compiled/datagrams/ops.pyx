@@ -201,7 +201,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
     def send_segments(self, data, segment_size, address=None, flags=0):
         cdef Segments segments
         cdef Py_buffer view
-        cdef Py_ssize_t at_once, size, went, sent = 0
+        cdef Py_ssize_t at_once, size, sent, transferred = 0
         cdef int c_flags
         segments.address_size = 0
         if (
@@ -216,20 +216,20 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         try:
             begin(&segments.call, self, POLLOUT, NULL, 0, c_flags)
             while True:
-                size = min(at_once, view.len - sent)
-                segments.part.iov_base = <char *>view.buf + sent
+                size = min(at_once, view.len - transferred)
+                segments.part.iov_base = <char *>view.buf + transferred
                 segments.part.iov_len = size
-                went = send_part(self, &segments, address)
-                sent += went
-                if went < size or sent == view.len:
-                    return sent
+                sent = send_part(self, &segments, address)
+                transferred += sent
+                if sent < size or transferred == view.len:
+                    return transferred
                 check_progress(&segments.call)
         except OSError:
-            if not sent:
+            if not transferred:
                 raise
-            return sent
+            return transferred
         except BaseException as error:
-            error.transferred = sent + getattr(error, "transferred", 0)
+            error.transferred = transferred + getattr(error, "transferred", 0)
             raise
         finally:
             PyBuffer_Release(&view)
@@ -309,16 +309,16 @@ cdef inline int audit_messages(DatagramOps self, tuple messages) except -1:
 cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
     """Send until all have gone, or something stops the rest; how many have gone."""
     cdef Messages *messages = &batch.messages
-    cdef ssize_t went
+    cdef ssize_t sent
     call.data = messages
     call.size = batch.size + messages.count * MESSAGE_COST
     try:
         while messages.first < messages.count:
             if messages.first:
                 check_progress(call)
-            went = perform(sys_sendmmsg, call)
-            messages.first += went
-            if messages.first < messages.count and went < MOST_MESSAGES and (call.timeout == 0 or met_error(call)):
+            sent = perform(sys_sendmmsg, call)
+            messages.first += sent
+            if messages.first < messages.count and sent < MOST_MESSAGES and (call.timeout == 0 or met_error(call)):
                 break
     except OSError:
         if messages.first == 0:
@@ -330,11 +330,11 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
 
 
 cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) except -1:
-    """Send as many segments as go by one call; how many bytes went."""
+    """Send as many segments as go by one call; how many bytes were sent."""
     global any_refused
     cdef Call *call = &segments.call
     cdef msghdr *message = &segments.message
-    cdef Py_ssize_t went
+    cdef Py_ssize_t sent
     if <Py_ssize_t>segments.part.iov_len <= segments.segment_size or not can_segment(self, segments.segment_size):
         return send_one_by_one(self, segments, address)
     PySys_Audit("socket.sendmsg", "OO", <PyObject *>self, <PyObject *>address)
@@ -352,14 +352,14 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-    went = send_one_by_one(self, segments, address)  # raises if the call itself was wrong
+    sent = send_one_by_one(self, segments, address)  # raises if the call itself was wrong
     pure.note_refusal(self, segments.segment_size)
     any_refused = True
-    return went
+    return sent
 
 
 cdef Py_ssize_t send_one_by_one(DatagramOps self, Segments *segments, object address) except -1:
-    """Send the segments one by one; how many bytes went."""
+    """Send the segments one by one; how many bytes were sent."""
     cdef Batch batch
     cdef Py_ssize_t index, size = segments.part.iov_len
     begin_segment_batch(<char *>segments.part.iov_base, size, segments.segment_size, &batch)

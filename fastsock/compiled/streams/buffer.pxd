@@ -46,7 +46,7 @@ cdef class Window:
 cdef object lend(Buffer *buffer, Py_ssize_t start, Py_ssize_t end, bint writable)
 
 
-cdef inline Py_ssize_t held(const Buffer *buffer) noexcept:
+cdef inline Py_ssize_t buffered(const Buffer *buffer) noexcept:
     """How many bytes are buffered."""
     return buffer.end - buffer.start
 
@@ -71,7 +71,7 @@ cdef inline object consume(Buffer *buffer, Py_ssize_t size):
 cdef inline int make_room(Buffer *buffer, Py_ssize_t size) except -1:
     """Room for so many bytes behind what is buffered, and for as many again: many small ones must not cost n**2."""
     if buffer.capacity - buffer.end < size:
-        reserve(buffer, held(buffer) + max(size, held(buffer)))
+        reserve(buffer, buffered(buffer) + max(size, buffered(buffer)))
     return 0
 
 

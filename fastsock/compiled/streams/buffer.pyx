@@ -5,7 +5,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.string cimport memcpy, memmove
 
-from fastsock.compiled.streams.buffer cimport NEAR, STORAGE_SIZE, Buffer, held, reference_count
+from fastsock.compiled.streams.buffer cimport NEAR, STORAGE_SIZE, Buffer, buffered, reference_count
 
 cdef extern from "Python.h":
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *source, Py_ssize_t size) except NULL
@@ -34,7 +34,7 @@ cdef void release_storage(PyObject *storage, Py_ssize_t size) noexcept:
 cdef int move(Buffer *buffer, Py_ssize_t capacity) except -1:
     """Put what is buffered at the front of another storage."""
     cdef PyObject *storage = acquire_storage(capacity)
-    cdef Py_ssize_t size = held(buffer)
+    cdef Py_ssize_t size = buffered(buffer)
     if size > 0:
         memcpy(bytes_data(storage), buffer.data + buffer.start, size)
     if buffer.storage != NULL:
@@ -50,11 +50,11 @@ cdef int move(Buffer *buffer, Py_ssize_t capacity) except -1:
 cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1:
     """Make room for `size` bytes, those that are buffered among them, and for more where that costs nothing."""
     size = max(size, STORAGE_SIZE) if buffer.capacity < STORAGE_SIZE else size
-    if buffer.capacity - buffer.start >= size and (held(buffer) > NEAR or buffer.start == 0):
+    if buffer.capacity - buffer.start >= size and (buffered(buffer) > NEAR or buffer.start == 0):
         return 0
     if buffer.capacity < size or reference_count(buffer.storage) > 1:
         return move(buffer, max(size, STORAGE_SIZE))
-    memmove(buffer.data, buffer.data + buffer.start, held(buffer))
+    memmove(buffer.data, buffer.data + buffer.start, buffered(buffer))
     buffer.end -= buffer.start
     buffer.start = 0
     return 0
@@ -80,9 +80,9 @@ cdef void shrink(Buffer *buffer) noexcept:
     """Before a stream is left alone with a part of something: keep no large storage for a few bytes."""
     if buffer.start == buffer.end:
         drop(buffer)
-    elif held(buffer) <= NEAR and buffer.capacity == STORAGE_SIZE:
+    elif buffered(buffer) <= NEAR and buffer.capacity == STORAGE_SIZE:
         try:
-            move(buffer, held(buffer))
+            move(buffer, buffered(buffer))
         except MemoryError:
             pass  # then it stays where it is
 

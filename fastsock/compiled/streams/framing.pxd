@@ -53,31 +53,31 @@ cdef inline int encode(const Framing *framing, uint64_t size, unsigned char *pre
     return framing.prefix
 
 
-cdef inline Found find_prefixed(const Framing *framing, const char *data, Py_ssize_t held, Frame *frame) noexcept:
-    """The first frame of the `held` bytes."""
+cdef inline Found find_prefixed(const Framing *framing, const char *data, Py_ssize_t buffered, Frame *frame) noexcept:
+    """The first frame of the `buffered` bytes."""
     cdef Found found = WHOLE
     if framing.prefix == VARINT:
-        found = read_varint(<const unsigned char *>data, held, frame)
+        found = read_varint(<const unsigned char *>data, buffered, frame)
         if found != WHOLE:
             return found
     else:
         frame.start = framing.prefix
-        if held < frame.start:
+        if buffered < frame.start:
             frame.total = frame.start
             return PARTIAL
         frame.size = decode(<const unsigned char *>data, framing.prefix, framing.little)
     if frame.size > framing.max_size:
         return TOO_LARGE
     frame.total = frame.start + <Py_ssize_t>frame.size
-    return WHOLE if held >= frame.total else PARTIAL
+    return WHOLE if buffered >= frame.total else PARTIAL
 
 
-cdef inline Found read_varint(const unsigned char *data, Py_ssize_t held, Frame *frame) noexcept:
+cdef inline Found read_varint(const unsigned char *data, Py_ssize_t buffered, Frame *frame) noexcept:
     """Seven bits a byte, the least first; the highest bit says that more follow (protobuf's encoding)."""
     cdef int i
     frame.size = 0
     for i in range(LONGEST_PREFIX):
-        if i >= held:
+        if i >= buffered:
             frame.total = i + 1
             return PARTIAL
         if i == LONGEST_PREFIX - 1 and data[i] > 1:

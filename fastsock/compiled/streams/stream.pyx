@@ -32,7 +32,7 @@ from fastsock.compiled.streams.buffer cimport (
     append,
     discard,
     drop,
-    held,
+    buffered,
     lend,
     make_room,
     reserve,
@@ -164,10 +164,10 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_ssize_t size = operator.index(n)
         if size < 0:
             self.await_end()
-            size = held(&self.input)
+            size = buffered(&self.input)
         elif size > 0 or self.reading:
             self.await_any(min(size, AHEAD_SIZE))
-        return consume(&self.input, min(size, held(&self.input)))
+        return consume(&self.input, min(size, buffered(&self.input)))
 
     def readinto(self, buffer, /):
         cdef Py_buffer view
@@ -178,7 +178,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         except BufferError:
             raise not_writable(buffer) from None
         try:
-            if self.reading or held(&self.input) == 0:
+            if self.reading or buffered(&self.input) == 0:
                 self.begin_read(&call)
                 try:
                     if self.at_end or view.len == 0:
@@ -193,7 +193,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                     return size
                 finally:
                     self.end_read()
-            size = min(view.len, held(&self.input))
+            size = min(view.len, buffered(&self.input))
             memcpy(view.buf, self.input.data + self.input.start, size)
             discard(&self.input, size)
             return size
@@ -204,7 +204,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_ssize_t size = operator.index(n)
         if size < 0:
             raise ValueError("readexactly size can not be less than zero")
-        if self.reading or held(&self.input) < size:
+        if self.reading or buffered(&self.input) < size:
             self.await_bytes(size)
         return consume(&self.input, size)
 
@@ -224,7 +224,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             return error.partial
         except LimitOverrunError as error:
             end = error.consumed
-            if held(&self.input) > end and self.input.data[self.input.start + end] == NEWLINE[0]:
+            if buffered(&self.input) > end and self.input.data[self.input.start + end] == NEWLINE[0]:
                 discard(&self.input, end + 1)
             else:
                 drop(&self.input)
@@ -236,10 +236,10 @@ One thread may read while another writes. Two that read, or two that write, get 
             raise ValueError("peek size can not be less than zero")
         if size > 0 or self.reading:
             self.await_any(1)
-        return PyBytes_FromStringAndSize(self.input.data + self.input.start, min(size, held(&self.input)))
+        return PyBytes_FromStringAndSize(self.input.data + self.input.start, min(size, buffered(&self.input)))
 
     def at_eof(self):
-        return self.at_end and held(&self.input) == 0
+        return self.at_end and buffered(&self.input) == 0
 
     def __iter__(self):
         return self
@@ -300,10 +300,10 @@ One thread may read while another writes. Two that read, or two that write, get 
         try:
             self.begin_write()
             try:
-                if held(&self.output) + vector.size <= max(self.write_buffer, 0 if self.is_plain else RECORD_SIZE):
+                if buffered(&self.output) + vector.size <= max(self.write_buffer, 0 if self.is_plain else RECORD_SIZE):
                     for i in range(vector.count):
                         append(&self.output, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
-                    if held(&self.output) > self.write_buffer:
+                    if buffered(&self.output) > self.write_buffer:
                         self.flush_output()
                 elif self.is_plain:
                     self.send_vector(&vector, False)
@@ -355,8 +355,8 @@ One thread may read while another writes. Two that read, or two that write, get 
         try:
             self.claim_reading()
             try:
-                if held(&self.input) > 0:
-                    raise RuntimeError(f"{held(&self.input)} bytes came before start_tls(), unprotected")
+                if buffered(&self.input) > 0:
+                    raise RuntimeError(f"{buffered(&self.input)} bytes came before start_tls(), unprotected")
                 self.flush_output()
                 self.wrap(context, server_hostname, server_side)
             finally:
@@ -369,7 +369,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     def close(self):
         try:
-            if held(&self.output) > 0 and not is_closed(self.sock) and not self.writing:
+            if buffered(&self.output) > 0 and not is_closed(self.sock) and not self.writing:
                 self.flush()
         finally:
             self.close_socket()
@@ -467,7 +467,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef void end_read(self) noexcept:
         self.reading = False
-        if held(&self.input) == 0:
+        if buffered(&self.input) == 0:
             drop(&self.input)
 
     cdef ssize_t receive(self, Call *call, Py_ssize_t size) except -1:
@@ -519,7 +519,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int await_any(self, Py_ssize_t size) except -1:
         """If nothing is buffered, receive once."""
         cdef Call call
-        if held(&self.input) > 0 and not self.reading:
+        if buffered(&self.input) > 0 and not self.reading:
             return 0
         self.begin_read(&call)
         try:
@@ -533,7 +533,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Call call
         self.begin_read(&call)
         try:
-            while self.receive(&call, 2 * held(&self.input) + 1) > 0:
+            while self.receive(&call, 2 * buffered(&self.input) + 1) > 0:
                 pass
         finally:
             self.end_read()
@@ -542,14 +542,14 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int await_bytes(self, Py_ssize_t size) except -1:
         """Receive until that many bytes are buffered."""
         cdef Call call
-        cdef bint is_large = size - held(&self.input) >= LARGE_SIZE
+        cdef bint is_large = size - buffered(&self.input) >= LARGE_SIZE
         self.begin_read(&call)
         try:
             if is_large and not self.at_end:
                 reserve_exactly(&self.input, size)
-            while held(&self.input) < size:
+            while buffered(&self.input) < size:
                 if self.at_end or (self.receive_more(&call) if is_large else self.receive(&call, size)) == 0:
-                    raise IncompleteReadError(consume(&self.input, held(&self.input)), size)
+                    raise IncompleteReadError(consume(&self.input, buffered(&self.input)), size)
         except BaseException:
             shrink(&self.input)
             raise
@@ -567,13 +567,13 @@ One thread may read while another writes. Two that read, or two that write, get 
             self.input.searched = 0
         at = find(
             self.input.data + self.input.start + self.input.searched,
-            held(&self.input) - self.input.searched,
+            buffered(&self.input) - self.input.searched,
             PyBytes_AS_STRING(separator),
             PyBytes_GET_SIZE(separator),
         )
         if at >= 0:
             return self.input.searched + at
-        self.input.searched = max(0, held(&self.input) + 1 - PyBytes_GET_SIZE(separator))
+        self.input.searched = max(0, buffered(&self.input) + 1 - PyBytes_GET_SIZE(separator))
         return -1
 
     cdef Py_ssize_t search_all(self, list separators, Py_ssize_t offset, Py_ssize_t *end) except? -2:
@@ -584,7 +584,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         for separator in separators:
             at = find(
                 self.input.data + self.input.start + offset,
-                held(&self.input) - offset,
+                buffered(&self.input) - offset,
                 PyBytes_AS_STRING(separator),
                 PyBytes_GET_SIZE(separator),
             )
@@ -604,7 +604,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         else:
             at = self.search_all(separators, offset[0], end)
             if at < 0:
-                offset[0] = max(0, held(&self.input) + 1 - PyBytes_GET_SIZE(longest))
+                offset[0] = max(0, buffered(&self.input) + 1 - PyBytes_GET_SIZE(longest))
         return at
 
     cdef Py_ssize_t await_separator(self, list separators) except -1:
@@ -636,8 +636,8 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef int receive_or_end(self, Call *call) except -1:
         """Receive once, on the way to a separator: what is buffered may double."""
-        if self.receive(call, 2 * held(&self.input) + 1) == 0:
-            raise IncompleteReadError(consume(&self.input, held(&self.input)), None)
+        if self.receive(call, 2 * buffered(&self.input) + 1) == 0:
+            raise IncompleteReadError(consume(&self.input, buffered(&self.input)), None)
         return 0
 
     # Frames in the buffer
@@ -646,12 +646,12 @@ One thread may read while another writes. Two that read, or two that write, get 
         """The first one."""
         if self.framing.prefix == DELIMITED:
             return self.find_delimited(frame)
-        return find_prefixed(&self.framing, self.input.data + self.input.start, held(&self.input), frame)
+        return find_prefixed(&self.framing, self.input.data + self.input.start, buffered(&self.input), frame)
 
     cdef inline Found find_next(self, Py_ssize_t position, Frame *frame) noexcept:
         """The one that begins there, behind another."""
         cdef const char *data = self.input.data + self.input.start + position
-        cdef Py_ssize_t size = held(&self.input) - position
+        cdef Py_ssize_t size = buffered(&self.input) - position
         if self.framing.prefix != DELIMITED:
             return find_prefixed(&self.framing, data, size, frame)
         frame.start = 0
@@ -684,7 +684,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             frame.total = at + PyBytes_GET_SIZE(self.delimiter)
             return TOO_LARGE if frame.size > self.framing.max_size else WHOLE
         frame.size = UINT64_MAX
-        frame.total = 2 * held(&self.input) + 1
+        frame.total = 2 * buffered(&self.input) + 1
         return TOO_LARGE if <uint64_t>self.input.searched > self.framing.max_size else PARTIAL
 
     cdef int await_frame(self, Frame *frame) except -1:
@@ -699,9 +699,9 @@ One thread may read while another writes. Two that read, or two that write, get 
                     return 0
                 if found != PARTIAL:
                     self.refuse(found, frame)
-                if self.receive(&call, min(frame.total, max(<Py_ssize_t>AHEAD_SIZE, 2 * held(&self.input)))) == 0:
+                if self.receive(&call, min(frame.total, max(<Py_ssize_t>AHEAD_SIZE, 2 * buffered(&self.input)))) == 0:
                     expected = None if self.framing.prefix == DELIMITED else frame.total
-                    raise IncompleteReadError(consume(&self.input, held(&self.input)), expected)
+                    raise IncompleteReadError(consume(&self.input, buffered(&self.input)), expected)
         except BaseException:
             shrink(&self.input)
             raise
@@ -740,11 +740,11 @@ One thread may read while another writes. Two that read, or two that write, get 
     ) except -1:
         """Send or keep what is kept, a head, the data and a tail."""
         cdef Vector vector
-        cdef Py_ssize_t total = held(&self.output) + head_size + view.len + tail_size
+        cdef Py_ssize_t total = buffered(&self.output) + head_size + view.len + tail_size
         if total > self.write_buffer and total > (JOIN_SIZE if self.is_plain else RECORD_SIZE):
             if self.is_plain:
                 begin_vector(&vector)
-                add_to_vector(&vector, self.output.data + self.output.start, held(&self.output))
+                add_to_vector(&vector, self.output.data + self.output.start, buffered(&self.output))
                 add_to_vector(&vector, head, head_size)
                 add_to_vector(&vector, view.buf, view.len)
                 add_to_vector(&vector, tail, tail_size)
@@ -756,7 +756,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         if total == view.len and total > self.write_buffer and self.is_plain:
             self.send_data(<char *>view.buf, view.len)
             return 0
-        make_room(&self.output, total - held(&self.output))  # all of it, lest memory ends behind the head
+        make_room(&self.output, total - buffered(&self.output))  # all of it, lest memory ends behind the head
         append(&self.output, head, head_size)
         append(&self.output, view.buf, view.len)
         append(&self.output, tail, tail_size)
@@ -768,15 +768,15 @@ One thread may read while another writes. Two that read, or two that write, get 
         """Send what is kept."""
         cdef Py_ssize_t sent = 0
         cdef Call call
-        if held(&self.output) == 0:
+        if buffered(&self.output) == 0:
             return 0
         self.begin_call(&call, POLLOUT)
         try:
             while True:
                 call.data = self.output.data + self.output.start
-                call.size = held(&self.output)
+                call.size = buffered(&self.output)
                 sent += self.send_once(&call)
-                if held(&self.output) == 0:
+                if buffered(&self.output) == 0:
                     return 0
                 check_progress(&call)
         except BaseException as error:

@@ -15,7 +15,7 @@ cdef enum:
 
 
 cdef struct Vector:
-    PyObject *held     # the tuple of the buffers' objects
+    PyObject *objects   # the tuple of the buffers' objects
     iovec *iovecs
     Py_buffer *views
     Py_ssize_t count
@@ -27,7 +27,7 @@ cdef struct Vector:
 
 cdef inline void begin_vector(Vector *vector) noexcept:
     """Without any buffer yet."""
-    vector.held = NULL
+    vector.objects = NULL
     vector.count = vector.first = vector.size = 0
     vector.iovecs = vector.inline_iovecs
     vector.views = vector.inline_views
@@ -40,7 +40,7 @@ cdef inline bint lock_vector(object buffers, bint writable, Vector *vector) exce
     if not (PyList_CheckExact(buffers) or PyTuple_CheckExact(buffers)):
         return False
     buffers = tuple(buffers)  # an exporter's code may change a list meanwhile
-    vector.held = <PyObject *>buffers
+    vector.objects = <PyObject *>buffers
     Py_INCREF(buffers)
     if len(buffers) > INLINE_BUFFERS:
         vector.iovecs = <iovec *>PyMem_Malloc(len(buffers) * sizeof(iovec))
@@ -71,7 +71,7 @@ cdef inline void release_vector(Vector *vector) noexcept:
         PyMem_Free(vector.iovecs)
     if vector.views != vector.inline_views:
         PyMem_Free(vector.views)
-    Py_CLEAR(vector.held)
+    Py_CLEAR(vector.objects)
 
 
 cdef inline bint advance_vector(Vector *vector, size_t transferred) noexcept:

@@ -124,23 +124,23 @@ class DatagramOps(Base):
             check_address(self.family, address)
         at_once = min(MOST_SEGMENTS, LARGEST // segment_size) * segment_size
         deadline = Deadline(self)
-        sent = 0
+        transferred = 0
         with view_of(data) as exported, exported.cast("B") as view:
             try:
                 while True:
-                    if sent:
+                    if transferred:
                         deadline.wait(self, WRITABLE)
-                    with view[sent : sent + at_once] as part:
-                        went = send_part(self, part, segment_size, address, flags, deadline)
-                        sent += went
-                        if went < len(part) or sent == len(view):
-                            return sent
+                    with view[transferred : transferred + at_once] as part:
+                        sent = send_part(self, part, segment_size, address, flags, deadline)
+                        transferred += sent
+                        if sent < len(part) or transferred == len(view):
+                            return transferred
             except OSError:
-                if not sent:
+                if not transferred:
                     raise
-                return sent
+                return transferred
             except BaseException as error:
-                error.transferred = sent + getattr(error, "transferred", 0)  # type: ignore[attr-defined]
+                error.transferred = transferred + getattr(error, "transferred", 0)  # type: ignore[attr-defined]
                 raise
 
     def recv_segments(self, bufsize: int, flags: int = 0) -> tuple[bytes, int, Any]:
@@ -282,18 +282,18 @@ def send_part(
     except OSError as error:
         if error.errno not in REFUSALS:
             raise
-    went = send_one_by_one(sock, part, segment_size, address, flags, deadline)  # raises if the call itself was wrong
+    sent = send_one_by_one(sock, part, segment_size, address, flags, deadline)  # raises if the call itself was wrong
     note_refusal(sock, segment_size)
-    return went
+    return sent
 
 
 def send_one_by_one(
     sock: stdlib.socket, part: memoryview, segment_size: int, address: Any, flags: int, deadline: Deadline
 ) -> int:
     """Send the segments one by one; how many bytes went."""
-    with contextlib.ExitStack() as held:
+    with contextlib.ExitStack() as stack:
         starts = range(0, max(len(part), 1), segment_size)
-        messages = [(held.enter_context(part[start : start + segment_size]), address) for start in starts]
+        messages = [(stack.enter_context(part[start : start + segment_size]), address) for start in starts]
         try:
             return min(send_singly(sock, messages, flags, deadline) * segment_size, len(part))
         except BaseException as error:

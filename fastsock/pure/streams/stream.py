@@ -151,15 +151,15 @@ class SocketStream:
         """
         n = operator.index(n)
         with Turn(self._reading, "reading"):
-            held = len(self._input) - self._start
+            buffered = len(self._input) - self._start
             if n < 0:
                 call = Call(self, READABLE)
-                while self._receive(call, 2 * held):
-                    held = len(self._input)
-            elif n > 0 and not held:
+                while self._receive(call, 2 * buffered):
+                    buffered = len(self._input)
+            elif n > 0 and not buffered:
                 self._receive(Call(self, READABLE), min(n, AHEAD_SIZE))
-                held = len(self._input)
-            return self._consume(held if n < 0 else min(n, held))
+                buffered = len(self._input)
+            return self._consume(buffered if n < 0 else min(n, buffered))
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
         """Read into `buffer` what is there, at least one byte; return how many bytes, 0 at the end of the stream.
@@ -290,17 +290,17 @@ class SocketStream:
             memory = memoryview(data) if views else data
             frames: list[Any] = [memory[start:end]]
             position = behind
-            unpack, prefix, held = self._unpack, self._prefix, len(data)
+            unpack, prefix, buffered = self._unpack, self._prefix, len(data)
             if unpack is not None:  # the usual case
-                while (start := position + prefix) <= held:
+                while (start := position + prefix) <= buffered:
                     end = start + unpack(data, position)[0]
-                    if end > held or end - start > self._max_size:
+                    if end > buffered or end - start > self._max_size:
                         break
                     frames.append(memory[start:end])
                     position = end
             else:
                 with contextlib.suppress(LimitOverrunError, ValueError):  # these are the next call's
-                    while (found := self._find_frame(position))[2] <= held:
+                    while (found := self._find_frame(position))[2] <= buffered:
                         start, end, position = found
                         frames.append(memory[start:end])
             self._go_on(position)
@@ -366,8 +366,8 @@ class SocketStream:
         handshake that fails closes the connection.
         """
         with Turn(self._reading, "reading"), Turn(self._writing, "writing"):
-            if held := len(self._input) - self._start:
-                raise RuntimeError(f"{held} bytes came before start_tls(), unprotected")
+            if buffered := len(self._input) - self._start:
+                raise RuntimeError(f"{buffered} bytes came before start_tls(), unprotected")
             self._send([])
             self._wrap(context, server_hostname, server_side)
 
@@ -437,8 +437,8 @@ class SocketStream:
         return accepted(size, len(view), "recv_into")
 
     def _read_into(self, view: memoryview) -> int:
-        if held := len(self._input) - self._start:
-            size = min(len(view), held)
+        if buffered := len(self._input) - self._start:
+            size = min(len(view), buffered)
             view[:size] = self._consume(size)
             return size
         if self._eof or not view:
@@ -450,9 +450,9 @@ class SocketStream:
     def _await_bytes(self, size: int) -> None:
         """Receive until that many bytes are buffered."""
         call = Call(self, READABLE)
-        while (held := len(self._input) - self._start) < size:
-            if not self._receive(call, size - held):
-                raise IncompleteReadError(self._consume(held), size)
+        while (buffered := len(self._input) - self._start) < size:
+            if not self._receive(call, size - buffered):
+                raise IncompleteReadError(self._consume(buffered), size)
 
     def _consume(self, size: int) -> bytes:
         """The first bytes, which are there; they leave the buffer."""
@@ -480,17 +480,17 @@ class SocketStream:
         longest = len(separators[-1])
         offset = self._begin_search(separators)
         while True:
-            held = len(self._input) - self._start
+            buffered = len(self._input) - self._start
             match = self._match(separators, offset)
             if match is not None:
                 start, end = match
                 break
-            offset = max(0, held + 1 - longest)
+            offset = max(0, buffered + 1 - longest)
             self._searched = (separators[0], offset) if len(separators) == 1 else None
             if offset > self._limit:
                 raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
             if not self._receive(call):
-                raise IncompleteReadError(self._consume(held), None)
+                raise IncompleteReadError(self._consume(buffered), None)
         if start > self._limit:
             raise LimitOverrunError("Separator is found, but chunk is longer than limit", start)
         return self._consume(end)
@@ -517,9 +517,9 @@ class SocketStream:
             start, end, behind = self._find_frame(self._start)
             if behind <= len(self._input):
                 return start, end, behind
-            held, needed = len(self._input) - self._start, behind - self._start
-            if not self._receive(call, min(needed - held, held)):
-                raise IncompleteReadError(self._consume(held), None if self._prefix == DELIMITED else needed)
+            buffered, needed = len(self._input) - self._start, behind - self._start
+            if not self._receive(call, min(needed - buffered, buffered)):
+                raise IncompleteReadError(self._consume(buffered), None if self._prefix == DELIMITED else needed)
 
     def _find_frame(self, position: int) -> tuple[int, int, int]:
         """(start, end, behind it) of the frame that begins there; it is whole if _input goes up to behind it.
@@ -586,9 +586,9 @@ class SocketStream:
         return bytes(encoded)
 
     def _write(self, buffers: list[ReadableBuffer]) -> None:
-        with contextlib.ExitStack() as held:
-            views = [held.enter_context(held.enter_context(memoryview(buffer)).cast("B")) for buffer in buffers]
-            held.enter_context(Turn(self._writing, "writing"))
+        with contextlib.ExitStack() as stack:
+            views = [stack.enter_context(stack.enter_context(memoryview(buffer)).cast("B")) for buffer in buffers]
+            stack.enter_context(Turn(self._writing, "writing"))
             total = sum(map(len, views))
             if len(self._output) + total <= self._write_buffer:
                 for view in views:
