@@ -1,6 +1,6 @@
 """The comparison: each case on the stdlib and on both backends of fastsock, interleaved, as a table of ratios.
 
-python bench/compare.py measures the representative cases, in under two minutes; with --all every case, in some ten.
+python bench/compare.py measures the representative cases, in about two minutes; with --all every case, in some fifteen.
 The results are left as JSON, and as a picture beside it.
 """
 
@@ -13,12 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 import cases
-import environment
-import picture
-import report
-from measure import Result, measure
-from programs import MissingProgramError
-from registry import Case
+from harness import environment, report
+from harness.measure import Result, measure
+from harness.programs import MissingProgramError
+from harness.registry import Case
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -91,6 +89,8 @@ def main() -> None:
     output.print("{implementation} {python}, {system}, {cpus} CPUs: {cpu}".format(**described), highlight=False)
     path = options.json or RESULTS / ("chosen.json" if options.cases else "latest.json")
     report.write(path, results, described)
+    import picture  # matplotlib takes a second, which --list need not wait for
+
     picture.write(path)
     output.print(f"written: {path} and, as a picture, .svg and .png beside it", highlight=False)
     if failed:

@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from implementations import OWN
+from harness.implementations import OWN
 
 TURNS = (2_000, 12_000)
 # The greatest share of the stdlib's instructions that the compiled backend may need.

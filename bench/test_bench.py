@@ -9,9 +9,9 @@ import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
 import cases
-from implementations import OWN, load
-from measure import calibrate, sample
-from registry import Case
+from harness.implementations import OWN, load
+from harness.measure import calibrate, sample
+from harness.registry import Case
 
 ROUNDS = 10
 

@@ -18,7 +18,7 @@ from cases import (
     streams,
     threads,
 )
-from registry import Case, cases
+from harness.registry import Case, cases
 
 TOPICS = (
     streams,

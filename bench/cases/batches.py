@@ -1,8 +1,8 @@
 """Datagrams in batches and in segments, against the loop that one writes without them: that is the stdlib's sample.
 
-One operation is BATCH datagrams. What is not measured, filling the receive buffer or emptying it, goes on between the
-measured rounds. "with GRO" is a receiver that takes joined datagrams: over loopback the sender's call does the
-receiver's work too, and without GRO cuts the datagrams apart there and then.
+One operation is 32 datagrams. Filling the receive buffer and emptying it goes on between the measured rounds.
+"with GRO" is a receiver that takes joined datagrams: over loopback the sender's call does the receiver's work too, and
+without GRO splits them into datagrams there and then.
 """
 
 from __future__ import annotations
@@ -13,17 +13,14 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
-from links import Module, Socket, check_drained, payload, set_mode, udp_pair
-from registry import Run, case, check
+from harness.links import Module, Socket, check_drained, payload, set_mode, udp_pair
+from harness.quantities import DATAGRAM_COST, DATAGRAMS, MOST_ROUNDS, RECEIVE_BUFFER
+from harness.registry import Run, case, check
 
-GROUP = "datagrams in batches and segments, 32 at a time"
-BATCH = 32
+GROUP = f"datagrams in batches and segments, {DATAGRAMS} at a time"
 MODES = ("blocking", "timeout")
 SIZES = (64, 1200)
 GRO, PLAIN = "udp with GRO", "udp"
-BUFFER = 4 * 1024 * 1024  # bytes asked for; Linux grants what net.core.rmem_max allows
-COST = 4 * 1024  # bytes of it that a datagram takes, at most
-MOST_ROUNDS = 16
 UDP_GRO = 104
 
 
@@ -32,12 +29,12 @@ def pair(socket: Module, link: str, mode: str) -> Iterator[tuple[Socket, Socket,
     """A sender, a receiver, and for how many operations the receiver has room."""
     a, b = udp_pair(socket)
     with a, b:
-        b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
+        b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
         if link == GRO:
             b.setsockopt(socket.IPPROTO_UDP, UDP_GRO, 1)
         for sock in (a, b):
             set_mode(sock, mode)
-        room = b.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // (BATCH * COST)
+        room = b.getsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF) // (DATAGRAMS * DATAGRAM_COST)
         yield a, b, max(1, min(room, MOST_ROUNDS))
         check_drained(b)
 
@@ -106,7 +103,7 @@ def sendmmsg(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     data = payload(size)
     with pair(socket, link, mode) as (a, b, rounds):
         target = b.getsockname()
-        messages = [(data, target)] * BATCH
+        messages = [(data, target)] * DATAGRAMS
 
         def send_own() -> object:
             return a.sendmmsg(messages)
@@ -114,10 +111,10 @@ def sendmmsg(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
         def send_by_hand() -> object:
             for part, address in messages:
                 a.sendto(part, address)
-            return BATCH
+            return DATAGRAMS
 
         send = send_own if hasattr(a, "sendmmsg") else send_by_hand
-        yield timed(send, BATCH, rounds, nothing, emptying(b, data * BATCH))
+        yield timed(send, DATAGRAMS, rounds, nothing, emptying(b, data * DATAGRAMS))
 
 
 @case("recvmmsg", GROUP, link=(PLAIN,), size=SIZES, mode=MODES, limit="recvmmsg")
@@ -125,27 +122,27 @@ def recvmmsg(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     data = payload(size)
     with pair(socket, link, mode) as (a, b, rounds):
         source = a.getsockname()
-        fill = filling(a, data * BATCH, size, b.getsockname())
+        fill = filling(a, data * DATAGRAMS, size, b.getsockname())
 
         def receive_own() -> object:
-            return b.recvmmsg(BATCH, 2048)
+            return b.recvmmsg(DATAGRAMS, 2048)
 
         def receive_by_hand() -> object:
-            return [b.recvfrom(2048) for _ in repeat(None, BATCH)]
+            return [b.recvfrom(2048) for _ in repeat(None, DATAGRAMS)]
 
         if hasattr(b, "recvmmsg"):
-            yield timed(receive_own, [(data, 0, source)] * BATCH, rounds, fill, nothing)
+            yield timed(receive_own, [(data, 0, source)] * DATAGRAMS, rounds, fill, nothing)
         else:
-            yield timed(receive_by_hand, [(data, source)] * BATCH, rounds, fill, nothing)
+            yield timed(receive_by_hand, [(data, source)] * DATAGRAMS, rounds, fill, nothing)
 
 
 @case("recvmmsg_into", GROUP, link=(PLAIN,), size=SIZES, mode=MODES, limit="recvmmsg")
 def recvmmsg_into(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     data = payload(size)
-    buffers = [bytearray(2048) for _ in range(BATCH)]
+    buffers = [bytearray(2048) for _ in range(DATAGRAMS)]
     with pair(socket, link, mode) as (a, b, rounds):
         source = a.getsockname()
-        fill = filling(a, data * BATCH, size, b.getsockname())
+        fill = filling(a, data * DATAGRAMS, size, b.getsockname())
 
         def receive_own() -> object:
             return b.recvmmsg_into(buffers)
@@ -154,10 +151,10 @@ def recvmmsg_into(socket: Module, link: str, size: int, mode: str) -> Iterator[R
             return [b.recvfrom_into(buffer) for buffer in buffers]
 
         if hasattr(b, "recvmmsg_into"):
-            yield timed(receive_own, [(size, 0, source)] * BATCH, rounds, fill, nothing)
+            yield timed(receive_own, [(size, 0, source)] * DATAGRAMS, rounds, fill, nothing)
         else:
-            yield timed(receive_by_hand, [(size, source)] * BATCH, rounds, fill, nothing)
-        check([buffer[:size] for buffer in buffers], [data] * BATCH)
+            yield timed(receive_by_hand, [(size, source)] * DATAGRAMS, rounds, fill, nothing)
+        check([buffer[:size] for buffer in buffers], [data] * DATAGRAMS)
 
 
 @case("recvmmsg(64, 2048) of one", GROUP, link=(PLAIN,), size=SIZES, mode=MODES)
@@ -184,7 +181,7 @@ def recvmmsg_of_one(socket: Module, link: str, size: int, mode: str) -> Iterator
 def recvmmsg_into_of_one(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
     """The same with as many buffers as a batch has. By hand it is a recvfrom_into."""
     data = payload(size)
-    buffers = [bytearray(2048) for _ in range(BATCH)]
+    buffers = [bytearray(2048) for _ in range(DATAGRAMS)]
     with pair(socket, link, mode) as (a, b, _):
         source = a.getsockname()
         fill = filling(a, data, size, b.getsockname())
@@ -204,7 +201,7 @@ def recvmmsg_into_of_one(socket: Module, link: str, size: int, mode: str) -> Ite
 
 @case("send_segments", GROUP, link=(GRO, PLAIN), size=SIZES, mode=MODES, limit="send_segments")
 def send_segments(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
-    data = payload(size * BATCH)
+    data = payload(size * DATAGRAMS)
     with pair(socket, link, mode) as (a, b, rounds):
         target = b.getsockname()
         parts = cut(data, size)
@@ -223,7 +220,7 @@ def send_segments(socket: Module, link: str, size: int, mode: str) -> Iterator[R
 
 @case("recv_segments", GROUP, link=(GRO,), size=SIZES, mode=MODES, limit="recv_segments")
 def recv_segments(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
-    data = payload(size * BATCH)
+    data = payload(size * DATAGRAMS)
     with pair(socket, link, mode) as (a, b, rounds):
         source, target = a.getsockname(), b.getsockname()
 
@@ -234,7 +231,7 @@ def recv_segments(socket: Module, link: str, size: int, mode: str) -> Iterator[R
             return b.recv_segments(65_535)
 
         def receive_by_hand() -> object:
-            return [b.recvfrom(2048) for _ in repeat(None, BATCH)]
+            return [b.recvfrom(2048) for _ in repeat(None, DATAGRAMS)]
 
         if hasattr(b, "recv_segments"):
             yield timed(receive_own, (data, size, source), rounds, fill_joined, nothing)
@@ -245,7 +242,7 @@ def recv_segments(socket: Module, link: str, size: int, mode: str) -> Iterator[R
 
 @case("recv_segments_into", GROUP, link=(GRO,), size=SIZES, mode=MODES, limit="recv_segments")
 def recv_segments_into(socket: Module, link: str, size: int, mode: str) -> Iterator[Run]:
-    data = payload(size * BATCH)
+    data = payload(size * DATAGRAMS)
     buffer = bytearray(65_535)
     views = [memoryview(buffer)[start : start + size] for start in range(0, len(data), size)]
     with pair(socket, link, mode) as (a, b, rounds):
@@ -263,5 +260,5 @@ def recv_segments_into(socket: Module, link: str, size: int, mode: str) -> Itera
         if hasattr(b, "recv_segments_into"):
             yield timed(receive_own, (len(data), size, source), rounds, fill_joined, nothing)
         else:
-            yield timed(receive_by_hand, [(size, source)] * BATCH, rounds, filling(a, data, size, target), nothing)
+            yield timed(receive_by_hand, [(size, source)] * DATAGRAMS, rounds, filling(a, data, size, target), nothing)
         check(buffer[: len(data)], data)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import repeat
 
-from links import MODES, WHOLE, Module, check_drained, connected, payload
-from registry import Run, case, check
+from harness.links import MODES, WHOLE, Module, check_drained, connected, payload
+from harness.registry import Run, case, check
 
 GROUP = "datagram calls"
 LINK = ("udp",)

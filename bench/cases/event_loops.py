@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from implementations import name_of
-from links import CPUS, Module
-from peers import HEAPS
-from programs import Child, c_program, python_peer
-from registry import Run, case
+from harness.heaps import HEAPS
+from harness.implementations import name_of
+from harness.links import CPUS, Module
+from harness.programs import Child, c_program, python_peer
+from harness.registry import Run, case
 
 GROUP = "asyncio"
 CONNECTIONS = 50

@@ -9,11 +9,11 @@ import threading
 from collections.abc import Iterator
 from itertools import repeat
 
-from implementations import installed, name_of
-from links import LINKS, Module, check_drained, connected, payload
-from peers import BODY, Page
-from programs import python_peer
-from registry import Run, case, check
+from harness.implementations import installed, name_of
+from harness.links import LINKS, Module, check_drained, connected, payload
+from harness.programs import python_peer
+from harness.registry import Run, case, check
+from partners.page import BODY, Page
 
 GROUP = "files and HTTP"
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from itertools import repeat
 
 from cases.exact import receive_by_hand
-from links import Module, check_drained, connected, payload
-from registry import Run, case, check
+from harness.links import Module, check_drained, connected, payload
+from harness.registry import Run, case, check
 
 GROUP = "SocketStream"
 MODES = ("blocking", "timeout")

@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator
 from itertools import repeat
 
-from links import TIMEOUT, Module, connected
-from registry import Run, case, check
+from harness.links import TIMEOUT, Module, connected
+from harness.registry import Run, case, check
 
 LIFE = "life of a socket"
 PROPERTIES = "properties"

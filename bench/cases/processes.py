@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from itertools import repeat
 
-from implementations import name_of
-from links import Module, connected, payload, pinned
-from programs import python_peer
-from registry import Run, case, check
+from harness.implementations import name_of
+from harness.links import Module, connected, payload, ping_pong, pinned
+from harness.programs import python_peer
+from harness.registry import Run, case, check
 
 GROUP = "two processes"
 CPUS = ("free", "one CPU")
 MODES = ("blocking", "timeout")
 
 
-def ping_pong(socket: Module, cpus: str, size: int, mode: str) -> Iterator[Run]:
+def ping_pong_of_processes(socket: Module, cpus: str, size: int, mode: str) -> Iterator[Run]:
     """One round trip; each process waits for the other."""
     data = payload(size)
     with contextlib.ExitStack() as stack:
@@ -25,14 +24,7 @@ def ping_pong(socket: Module, cpus: str, size: int, mode: str) -> Iterator[Run]:
         peer = stack.enter_context(python_peer("ping-pong", name_of(socket), b.fileno(), mode, fds=[b.fileno()]))
         b.close()
         check(peer.answer(), "ready")
-
-        def run(n: int) -> None:
-            for _ in repeat(None, n):
-                a.send(data)
-                received = a.recv(size)
-            check(received, data)
-
-        yield run
+        yield ping_pong(a, data)
         a.close()
 
 
@@ -48,4 +40,4 @@ for clock in ("wall", "cpu"):
         sample=0.006,
         waits=True,
         limit="ping_pong" if clock == "wall" else None,
-    )(ping_pong)
+    )(ping_pong_of_processes)

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from implementations import is_installed
-from links import Module, payload
-from programs import MissingProgramError
-from registry import Run, case, check
+from harness.implementations import is_installed
+from harness.links import Module, payload
+from harness.programs import MissingProgramError
+from harness.registry import Run, case, check
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "redis_client.py"
 KEY, VALUE = b"key", payload(64)

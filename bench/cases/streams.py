@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from itertools import repeat
 
-from implementations import name_of
-from links import LINKS, MODES, SIZES, WHOLE, Module, check_drained, connected, payload
-from programs import python_peer
-from registry import Run, case, check
+from harness.implementations import name_of
+from harness.links import LINKS, MODES, SIZES, WHOLE, Module, check_drained, connected, payload
+from harness.programs import single_case
+from harness.registry import Run, case, check
 
 GROUP = "stream calls"
 LARGE_READ = 256 * 1024  # bytes; what asyncio asks for at each read
@@ -145,7 +145,7 @@ def recv_large_fresh(socket: Module, link: str, mode: str) -> Iterator[Run]:
 
     Until a process has, glibc takes every block of that size from the system and gives it back.
     """
-    with python_peer("case", name_of(socket), f"recv(262144) of 64B/{link}/{mode}") as peer:
+    with single_case(name_of(socket), __name__, f"recv(262144) of 64B/{link}/{mode}") as peer:
         yield peer.run
 
 

@@ -9,19 +9,14 @@ import time
 from collections.abc import Iterator
 from itertools import repeat
 
-from links import CPUS, LINKS, Module, Socket, connected, payload, pinned
-from programs import c_program
-from registry import Run, case, check
+from harness.links import CPUS, LINKS, Module, connected, echo, payload, ping_pong, pinned
+from harness.programs import c_program
+from harness.registry import Run, case, check
 
 PING_PONG = "two threads"
 BUSY = "beside a CPU-bound thread"
 PLACES = ("apart", "free")
 CHUNK = 64 * 1024  # bytes; one operation of the bulk cases
-
-
-def send_back(sock: Socket, size: int) -> None:
-    while data := sock.recv(size):
-        sock.send(data)
 
 
 @case(
@@ -33,20 +28,13 @@ def send_back(sock: Socket, size: int) -> None:
     sample=0.006,
     waits=True,
 )
-def ping_pong(socket: Module, cpus: str, size: int, mode: str) -> Iterator[Run]:
+def ping_pong_of_threads(socket: Module, cpus: str, size: int, mode: str) -> Iterator[Run]:
     """One round trip between two threads; each waits for the other."""
     data = payload(size)
     with pinned(cpus == "one CPU"), connected(socket, "unix", mode) as (a, b):
-        partner = threading.Thread(target=send_back, args=(b, size))
+        partner = threading.Thread(target=echo, args=(b, size))
         partner.start()
-
-        def run(n: int) -> None:
-            for _ in repeat(None, n):
-                a.send(data)
-                received = a.recv(size)
-            check(received, data)
-
-        yield run
+        yield ping_pong(a, data)
         a.shutdown(socket.SHUT_WR)
         partner.join()
 

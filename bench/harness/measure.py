@@ -10,14 +10,14 @@ import statistics
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from implementations import OWN, is_installed, load
-from programs import NoCompilerError, c_program
-from registry import CLOCKS, Case, Run
+from harness.implementations import OWN, is_installed, load
+from harness.programs import NoCompilerError, c_program
+from harness.quantities import TRIES
+from harness.registry import CLOCKS, Case, Run
 
 LIMIT = "C"
 SETUPS = 3  # each with new sockets: what they got by chance, in memory or from the kernel, stays for as long as they do
 LEAST_ROUNDS = 4  # in each set-up
-TRIES = 8
 
 
 @dataclass(frozen=True)

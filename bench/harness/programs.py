@@ -1,4 +1,4 @@
-"""Child processes of the cases: the C programs of this directory, compiled when needed, and the roles of peers.py.
+"""Child processes of the cases: the programs in `partners/`, those in C compiled when needed.
 
 They take their orders as lines on stdin, answer with lines on stdout, and end when stdin does.
 """
@@ -16,7 +16,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-HERE = Path(__file__).parent
+from harness import quantities
+
+BENCH = Path(__file__).parents[1]
 FLAGS = ("-O2", "-Wall", "-Wextra")
 
 
@@ -38,8 +40,8 @@ def compiler() -> list[str]:
 @functools.cache
 def compiled_program(name: str) -> Path:
     """The program made from `name`.c, kept in the user's cache for as long as its source stays the same."""
-    source = HERE / f"{name}.c"
-    command = [*compiler(), *FLAGS]
+    source = BENCH / "partners" / f"{name}.c"
+    command = [*compiler(), *FLAGS, *(f"-D{macro}={value}" for macro, value in quantities.SHARED.items())]
     key = hashlib.sha256(source.read_bytes() + repr(command).encode()).hexdigest()[:16]
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "fastsock-bench"
     program = cache / f"{name}-{key}"
@@ -76,7 +78,7 @@ class Child:
 def child(command: Sequence[object], fds: Sequence[int] = (), cpu: int | None = None) -> Iterator[Child]:
     """Run a command, with these fds passed on, kept on that CPU."""
     process = subprocess.Popen(
-        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=fds, text=True
+        list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=fds, text=True, cwd=BENCH
     )
     with process:
         if cpu is not None:
@@ -91,10 +93,15 @@ def child(command: Sequence[object], fds: Sequence[int] = (), cpu: int | None = 
 
 
 def c_program(name: str, *args: object, fds: Sequence[int] = (), cpu: int | None = None):
-    """Run a C program of this directory; gives its Child."""
+    """Run `partners/{name}.c`; gives its Child."""
     return child([compiled_program(name), *args], fds, cpu)
 
 
 def python_peer(role: str, *args: object, fds: Sequence[int] = (), cpu: int | None = None):
-    """Run a role of peers.py; gives its Child."""
-    return child([sys.executable, HERE / "peers.py", role, *args], fds, cpu)
+    """Run a role of `partners/peers.py`; gives its Child."""
+    return child([sys.executable, "-m", "partners.peers", role, *args], fds, cpu)
+
+
+def single_case(*args: object):
+    """Run `partners/single_case.py`; gives its Child."""
+    return child([sys.executable, "-m", "partners.single_case", *args])

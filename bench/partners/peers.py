@@ -1,22 +1,19 @@
-"""The other process of the cases that need one: `peers.py ROLE IMPLEMENTATION [ARGUMENT]`, started by programs.py."""
+"""The other process of the cases that need one: ROLE IMPLEMENTATION [ARGUMENT ...], started by `harness.programs`."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import ctypes
 import http.server
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
-from implementations import installed, load
-from links import set_mode
+from harness.heaps import HEAPS
+from harness.implementations import installed, load
+from harness.links import echo, set_mode
+from partners.page import Page
 
-BODY = b"x" * 64
-M_MMAP_THRESHOLD, MMAP_THRESHOLD = -3, 128 * 1024  # mallopt's parameter, and what it is at the start in bytes
-USED_BLOCK = 8 * 1024 * 1024  # bytes
 READ_SIZE = 64 * 1024  # bytes; what the streams echo asks for
 
 
@@ -26,22 +23,7 @@ def ping_pong(implementation: str, fd: str, mode: str) -> None:
     with socket.socket(fileno=int(fd)) as sock:
         set_mode(sock, mode)
         print("ready", flush=True)
-        while data := sock.recv(65536):
-            sock.send(data)
-
-
-class Page(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"  # keeps the connection
-    disable_nagle_algorithm = True  # or the body waits for the other end's delayed ACK of the headers, 40 ms
-
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(BODY)))
-        self.end_headers()
-        self.wfile.write(BODY)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
+        echo(sock, 65536)
 
 
 def serve_http(implementation: str) -> None:
@@ -92,47 +74,9 @@ def serve_echo(implementation: str, heap: str, make_server: Callable[[], Corouti
         loop.run_until_complete(serve())
 
 
-@contextlib.contextmanager
-def fresh_heap() -> Iterator[None]:
-    """Keep malloc from having room for a large block, which else is left to chance.
-
-    glibc takes such blocks from the system one by one, until the first that is freed raises the size from which it
-    does so; and never if there is a hole in its heap that is large enough.
-    """
-    libc = ctypes.CDLL(None)
-    if hasattr(libc, "mallopt"):
-        libc.mallopt(M_MMAP_THRESHOLD, MMAP_THRESHOLD)
-    taken = [bytes(MMAP_THRESHOLD * 3 // 4) for _ in range(64)]
-    yield
-    del taken
-
-
-@contextlib.contextmanager
-def used_heap() -> Iterator[None]:
-    """As after the first large block that is freed: from then on glibc keeps what it has of the system."""
-    bytes(USED_BLOCK)
-    yield
-
-
-HEAPS = {"fresh heap": fresh_heap, "used heap": used_heap}
-
-
-def run_case(implementation: str, identifier: str) -> None:
-    """Do what another process would, for each line with a number of operations; answer with the seconds."""
-    import cases
-    from measure import no_garbage_collection, sample
-
-    (case,) = (case for case in cases.everything() if case.id == identifier)
-    with case.prepared(load(implementation)) as run, no_garbage_collection(), fresh_heap():
-        for line in sys.stdin:
-            n = int(line)
-            print(sample(run, n, case) * n, flush=True)
-
-
 ROLES: dict[str, Callable[..., None]] = {
     "ping-pong": ping_pong,
     "http": serve_http,
-    "case": run_case,
     "protocol": lambda implementation, heap: serve_echo(implementation, heap, make_protocol_server),
     "streams": lambda implementation, heap: serve_echo(implementation, heap, make_streams_server),
 }

@@ -20,9 +20,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { TRIES = 8, LARGEST = 256 * 1024, BATCH = 64, SEND_BUFFER = 1024 * 1024 };
-/* As in cases/batches.py. */
-enum { DATAGRAMS = 32, RECEIVE_BUFFER = 4 * 1024 * 1024, COST = 4 * 1024, MOST_ROUNDS = 16 };
+/* TRIES, SEND_BUFFER, RECEIVE_BUFFER, DATAGRAMS, DATAGRAM_COST and MOST_ROUNDS are harness/quantities.py's. */
+enum { LARGEST = 256 * 1024, BATCH = 64 };
 
 #ifndef UDP_SEGMENT
 #define UDP_SEGMENT 103
@@ -333,7 +332,7 @@ static double time_rounds(void (*before)(void), void (*operation)(void), void (*
     int room = 0;
     socklen_t length = sizeof room;
     getsockopt(b, SOL_SOCKET, SO_RCVBUF, &room, &length);
-    room /= DATAGRAMS * COST;
+    room /= DATAGRAMS * DATAGRAM_COST;
     room = room < 1 ? 1 : room > MOST_ROUNDS ? MOST_ROUNDS : room;
     for (; n > 0; n -= room) {
         int count = n < room ? (int)n : room;

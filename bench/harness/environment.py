@@ -8,7 +8,7 @@ import platform
 import sys
 from pathlib import Path
 
-from implementations import OWN, PEERS, is_installed, load
+from harness.implementations import OWN, PEERS, is_installed, load
 
 
 def describe() -> dict[str, object]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
-from measure import LIMIT, Result, Spread
+from harness.measure import LIMIT, Result, Spread
 
 FASTER, SLOWER = 1.05, 0.97
 

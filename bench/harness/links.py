@@ -6,7 +6,11 @@ import contextlib
 import os
 import select
 from collections.abc import Iterator
+from itertools import repeat
 from typing import Any
+
+from harness.quantities import SEND_BUFFER
+from harness.registry import Run, check
 
 Socket = Any  # of the stdlib's class or of one of the others
 Module = Any  # the stdlib's socket, or one that takes its place
@@ -19,7 +23,6 @@ WHOLE = 16 * 1024
 TIMEOUT = 300.0  # seconds; never reached, so a partner may wait for its turn
 # What this process may use, before any case narrows it; empty where the system does not tell.
 CPUS = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-SEND_BUFFER = 1024 * 1024  # bytes asked for; Linux grants what net.core.wmem_max allows
 
 
 def payload(size: int) -> bytes:
@@ -83,3 +86,22 @@ def pinned(to_one: bool = True) -> Iterator[None]:
         yield
     finally:
         os.sched_setaffinity(0, before)
+
+
+def echo(sock: Socket, size: int) -> None:
+    """Send back what comes, until the other end closes."""
+    while data := sock.recv(size):
+        sock.send(data)
+
+
+def ping_pong(sock: Socket, data: bytes) -> Run:
+    """A run whose operation is one round trip to an `echo`."""
+    size = len(data)
+
+    def run(n: int) -> None:
+        for _ in repeat(None, n):
+            sock.send(data)
+            received = sock.recv(size)
+        check(received, data)
+
+    return run

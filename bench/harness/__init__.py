@@ -1,0 +1,1 @@
+"""How the cases are measured."""

@@ -1,0 +1,1 @@
+"""The other ends: C programs, and processes in Python."""
