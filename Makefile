@@ -7,16 +7,22 @@ SOURCES := $(wildcard fastsock/compiled/*.p[xy][dx] fastsock/compiled/*/*.p[xy][
 
 # Asked for, not left to auto: a missing extension is then an error. PyPy is to have none.
 build = $(if $(findstring PyPy,$(shell cat $(VENV)/interpreter)),pure,compiled)
+TREE := LICENSE Makefile README.md bench docs examples fastsock pyproject.toml setup.py tests tools
+SANITIZED := $(addprefix tests/,test_transfer.py test_exact.py test_stream.py test_datagrams.py test_leaks.py \
+	test_interference.py test_fuzz.py)
+
 backends = stdlib,pure$(if $(filter compiled,$(build)),$(comma)compiled)
 comma := ,
 
-.PHONY: help test compare compare-all instructions lint wheel clean FORCE
+.PHONY: help test compare compare-all instructions sanitize coverage lint wheel clean FORCE
 
 help:
 	@echo 'make test          run the tests on both backends and on the stdlib'
 	@echo 'make compare       run the hello example, then compare fastsock with the stdlib'
 	@echo 'make compare-all   compare every case in every scenario'
 	@echo 'make instructions  count user-space instructions with valgrind; fails over the bars'
+	@echo 'make sanitize      run tests under AddressSanitizer and UndefinedBehaviorSanitizer'
+	@echo 'make coverage      run the tests, then print which lines of Python and Cython they did not reach'
 	@echo 'make lint          ruff, mypy, stubtest and cython-lint'
 	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/, each installed and tested'
 	@echo 'make clean         remove what was built, and .venv'
@@ -35,6 +41,20 @@ compare-all: $(VENV)/bench.stamp
 
 instructions: $(VENV)/test.stamp
 	$(BIN)/python bench/instructions.py
+
+# The sanitizers' runtime comes first in a process that they did not build. Leaks are tests/test_leaks.py's: the
+# interpreter itself leaves memory to the system at its end.
+sanitize: build/sanitize.stamp
+	cd build/sanitize && \
+	LD_PRELOAD="$$($(CC) -print-file-name=libasan.so) $$($(CC) -print-file-name=libubsan.so)" \
+	ASAN_OPTIONS=detect_leaks=0:allocator_may_return_null=1 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc \
+	$(CURDIR)/$(BIN)/python -m pytest $(SANITIZED) --backends $(backends) --timeout 600 --capture sys $(ARGS)
+
+# Without CPython's own suites, and whatever fails: a tracer adds places where a signal handler's exception is lost.
+coverage: build/coverage.stamp
+	-cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage run -m pytest tests --ignore tests/test_cpython.py \
+		--backends $(backends) --timeout 600 -q $(ARGS)
+	cd build/coverage && $(CURDIR)/$(BIN)/python -m coverage combine -q && $(CURDIR)/$(BIN)/python -m coverage report
 
 lint: $(VENV)/lint.stamp
 	$(BIN)/ruff check
@@ -59,6 +79,16 @@ clean:
 	rm -rf $(VENV) build dist fastsock.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
 	find fastsock/compiled -name "*.so" -delete
 	find . -name __pycache__ -prune -exec rm -rf {} +
+
+# A copy of the tree whose extensions are built that way, so that those of the tree stay as they are.
+build/%.stamp: $(VENV)/test.stamp $(VENV)/debug.stamp
+	rm -rf build/$*
+	mkdir -p build/$*
+	tar -c --exclude '*.so' --exclude __pycache__ $(TREE) | tar -x -C build/$*
+	cd build/$* && FASTSOCK_DEBUG=$* $(CURDIR)/$(BIN)/python setup.py -q build_ext --inplace
+	@touch $@
+
+.SECONDARY:
 
 # The venv with the extra of that name, the extensions built in place.
 $(VENV)/%.stamp: $(VENV)/interpreter build/configured $(SOURCES)

@@ -1,7 +1,11 @@
-"""The extension modules, and whether to build them: FASTSOCK_BUILD=auto|compiled|pure.
+"""The extension modules, and how to build them.
 
-auto, the default, compiles on CPython on POSIX systems and leaves the pure backend to all else. Where compiling is
-asked for and fails, the build fails.
+FASTSOCK_BUILD=auto|compiled|pure   whether to compile. auto, the default, does on CPython on POSIX systems, and leaves
+                                    the pure backend to all else. A build that is to compile and can't fails.
+FASTSOCK_DEBUG=1                    for a debugger: symbols, assertions, the compiler's warnings, and what Cython made
+                                    of each line as HTML in build/cython
+FASTSOCK_DEBUG=sanitize             the same under AddressSanitizer and UndefinedBehaviorSanitizer (`make sanitize`)
+FASTSOCK_DEBUG=coverage             lines traced, for coverage (`make coverage`)
 """
 
 import os
@@ -20,31 +24,62 @@ DIRECTIVES = {
     "embedsignature": True,
     "embedsignature.format": "clinic",
 }
+# A type with a base that is not static needs a spec: _socket.socket is a heap type from 3.12 on.
+MACROS = [("CYTHON_USE_TYPE_SPECS", "1")]
+# Coverage.py reads the lines by sys.settrace.
+TRACED = [("CYTHON_TRACE_NOGIL", "1"), ("CYTHON_USE_SYS_MONITORING", "0")]
+WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    # Cython's own: methods take arguments that they do not use, and are cast to PyCFunction; types are filled in part.
+    "-Wno-unused-parameter",
+    "-Wno-cast-function-type",
+    "-Wno-missing-field-initializers",
+]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined", "-fno-omit-frame-pointer"]
+COMPILER = {
+    "": [],
+    "1": ["-O0", "-g3", "-UNDEBUG", *WARNINGS],
+    "sanitize": ["-O1", "-g", "-UNDEBUG", *SANITIZERS],
+    "coverage": ["-O1"],
+}
+LINKER = {"sanitize": SANITIZERS}
+
+
+def choice(name, *values):
+    """The environment variable's value, the first one if it is not set."""
+    value = os.environ.get(name, values[0])
+    if value not in values:
+        raise SystemExit(f"{name}={value!r}: expected one of {', '.join(map(repr, values))}")
+    return value
+
+
+def is_compiled():
+    build = choice("FASTSOCK_BUILD", "auto", "compiled", "pure")
+    fits = os.name == "posix" and platform.python_implementation() == "CPython"
+    return build == "compiled" or (build == "auto" and fits)
 
 
 def extensions():
-    build = os.environ.get("FASTSOCK_BUILD", "auto")
-    if build not in ("auto", "compiled", "pure"):
-        raise SystemExit(f"FASTSOCK_BUILD={build!r}: expected 'auto', 'compiled' or 'pure'")
-    if build == "pure" or (
-        build == "auto" and not (os.name == "posix" and platform.python_implementation() == "CPython")
-    ):
-        return []
     from Cython.Build import cythonize
 
+    debug = choice("FASTSOCK_DEBUG", *COMPILER)
+    traced = debug == "coverage"
     return cythonize(
         [
             Extension(
                 ".".join(source.with_suffix("").parts),
                 [source.as_posix()],
-                # A type with a base that is not static needs a spec: _socket.socket is a heap type from 3.12 on.
-                define_macros=[("CYTHON_USE_TYPE_SPECS", "1")],
+                define_macros=[*MACROS, *(TRACED if traced else [])],
+                extra_compile_args=COMPILER[debug],
+                extra_link_args=LINKER.get(debug, []),
             )
             for source in sorted(Path("fastsock/compiled").rglob("*.pyx"))
         ],
-        compiler_directives=DIRECTIVES,
-        build_dir="build/cython",
+        compiler_directives=DIRECTIVES | {"linetrace": traced},
+        annotate=debug == "1",
+        build_dir=None if traced else "build/cython",  # Cython's plugin for coverage looks beside the sources
     )
 
 
-setup(ext_modules=extensions())
+setup(ext_modules=extensions() if is_compiled() else [])
