@@ -2,6 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
+
+
+def annotate(error: BaseException, **attributes: object) -> None:
+    """Set attributes of an exception; one that takes none goes on without."""
+    for name, value in attributes.items():
+        with contextlib.suppress(Exception):
+            setattr(error, name, value)
+
 
 class IncompleteReadError(EOFError):
     """The stream ended before what was asked for had come.

@@ -70,6 +70,7 @@ from fastsock.compiled.syscalls.posix cimport (
     pollfd,
     socklen_t,
 )
+from fastsock.compiled.syscalls.progress cimport note_transferred, noted_transferred
 from fastsock.compiled.syscalls.receive cimport receive
 from fastsock.compiled.syscalls.wait cimport check_progress, may_keep_gil, perform
 
@@ -229,7 +230,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
                 raise
             return transferred
         except BaseException as error:
-            error.transferred = transferred + getattr(error, "transferred", 0)
+            note_transferred(error, transferred + noted_transferred(error))
             raise
         finally:
             PyBuffer_Release(&view)
@@ -324,7 +325,7 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
         if messages.first == 0:
             raise
     except BaseException as error:
-        error.transferred = messages.first
+        note_transferred(error, messages.first)
         raise
     return messages.first
 
@@ -371,7 +372,7 @@ cdef Py_ssize_t send_one_by_one(DatagramOps self, Segments *segments, object add
                 batch.messages.array[index].msg_hdr.msg_namelen = segments.address_size
         return min(send_batch(&segments.call, &batch) * segments.segment_size, size)
     except BaseException as error:
-        error.transferred = getattr(error, "transferred", 0) * segments.segment_size
+        note_transferred(error, noted_transferred(error) * segments.segment_size)
         raise
     finally:
         release_batch(&batch)

@@ -65,6 +65,7 @@ from fastsock.compiled.syscalls.posix cimport (
     msghdr,
     socklen_t,
 )
+from fastsock.compiled.syscalls.progress cimport note_partial, note_transferred
 from fastsock.compiled.syscalls.receive cimport receive
 from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, release_vector, lock_vector
 from fastsock.compiled.syscalls.wait cimport check_progress, perform, wait_and_perform
@@ -390,7 +391,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
                 call.size = vector.size - sent
                 check_progress(&call)
         except BaseException as error:
-            error.transferred = sent
+            note_transferred(error, sent)
             raise
         finally:
             release_vector(&vector)
@@ -517,7 +518,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         try:
             receive_all(&call)
         except BaseException as error:
-            error.partial = PyBytes_FromStringAndSize(PyBytes_AS_STRING(data), size - call.size)
+            note_partial(error, PyBytes_AS_STRING(data), size - call.size)
             raise
         return data
 
@@ -606,7 +607,7 @@ cdef Py_ssize_t receive_all(Call *call) except -1:
             if advance(call, received):
                 check_progress(call)
     except BaseException as error:
-        error.transferred = expected - call.size
+        note_transferred(error, expected - call.size)
         raise
     return expected
 

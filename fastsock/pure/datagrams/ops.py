@@ -16,6 +16,7 @@ import struct
 import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from fastsock._common.errors import annotate
 from fastsock.pure.constants import CONSTANTS
 from fastsock.pure.sockets.ops import READABLE, WRITABLE, Deadline, is_ready
 
@@ -140,7 +141,7 @@ class DatagramOps(Base):
                     raise
                 return transferred
             except BaseException as error:
-                error.transferred = transferred + getattr(error, "transferred", 0)  # type: ignore[attr-defined]
+                annotate(error, transferred=transferred + getattr(error, "transferred", 0))
                 raise
 
     def recv_segments(self, bufsize: int, flags: int = 0) -> tuple[bytes, int, Any]:
@@ -264,7 +265,7 @@ def send_singly(
         if not sent:
             raise
     except BaseException as error:
-        error.transferred = sent  # type: ignore[attr-defined]
+        annotate(error, transferred=sent)
         raise
     return sent
 
@@ -297,7 +298,7 @@ def send_one_by_one(
         try:
             return min(send_singly(sock, messages, flags, deadline) * segment_size, len(part))
         except BaseException as error:
-            error.transferred = getattr(error, "transferred", 0) * segment_size  # type: ignore[attr-defined]
+            annotate(error, transferred=getattr(error, "transferred", 0) * segment_size)
             raise
 
 
@@ -362,7 +363,7 @@ def receive_ready(
     except OSError:
         pass  # taken by another thread
     except BaseException as error:
-        error.partial = received  # type: ignore[attr-defined]
+        annotate(error, partial=received)
         raise
     return received
 

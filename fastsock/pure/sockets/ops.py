@@ -15,7 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from fastsock._common.errors import IncompleteReadError
+from fastsock._common.errors import IncompleteReadError, annotate
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -104,7 +104,7 @@ class SocketOps(Base):
                 exports.append(views[first])
                 deadline.wait(self, WRITABLE)
         except BaseException as error:
-            error.transferred = transferred  # type: ignore[attr-defined]
+            annotate(error, transferred=transferred)
             raise
         finally:
             for view in reversed(exports):
@@ -125,7 +125,7 @@ class SocketOps(Base):
             try:
                 receive_all(self, view, flags)
             except BaseException as error:
-                error.partial = bytes(buffer[: getattr(error, "transferred", 0)])  # type: ignore[attr-defined]
+                annotate(error, partial=bytes(buffer[: getattr(error, "transferred", 0)]))
                 raise
         return bytes(buffer)
 
@@ -171,7 +171,7 @@ def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
                 raise IncompleteReadError(bytes(view[:transferred]), expected)
             transferred += received
     except BaseException as error:
-        error.transferred = transferred  # type: ignore[attr-defined]
+        annotate(error, transferred=transferred)
         raise
     return expected
 
