@@ -15,6 +15,7 @@ from fastsock._backend import BACKEND, BACKEND_REASON
 from fastsock._backend import constants as _constants
 from fastsock._backend import stream as _stream
 from fastsock._common.errors import IncompleteReadError, LimitOverrunError
+from fastsock._common.segments import segments
 from fastsock._install import install, installed, uninstall
 from fastsock._socket_class import create_connection as create_connection
 from fastsock._socket_class import create_server as create_server
@@ -22,7 +23,6 @@ from fastsock._socket_class import fromfd as fromfd
 from fastsock._socket_class import socket as socket
 from fastsock._socket_class import socketpair as socketpair
 from fastsock._version import __version__ as __version__
-from fastsock.pure.datagrams.ops import segments
 
 SocketStream = _stream.SocketStream
 globals().update(_constants.CONSTANTS)

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from fastsock._backend import BACKEND_REASON as BACKEND_REASON
 from fastsock._common.errors import IncompleteReadError as IncompleteReadError
 from fastsock._common.errors import LimitOverrunError as LimitOverrunError
+from fastsock._common.segments import segments as segments
 from fastsock._install import install as install
 from fastsock._install import installed as installed
 from fastsock._install import uninstall as uninstall
@@ -17,7 +18,6 @@ from fastsock._socket_class import fromfd as fromfd
 from fastsock._socket_class import socket as socket
 from fastsock._socket_class import socketpair as socketpair
 from fastsock._version import __version__ as __version__
-from fastsock.pure.datagrams.ops import segments as segments
 from fastsock.pure.streams.stream import SocketStream as SocketStream
 
 # isort: split

@@ -31,6 +31,10 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
     __doc__ = stdlib_socket.__doc__
     __module__ = "fastsock"
     __slots__ = ()
+    if TYPE_CHECKING:
+
+        def accept(self) -> tuple[socket, Any]: ...
+
     if not TYPE_CHECKING and "__new__" in vars(SocketOps):
         # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__

@@ -41,9 +41,9 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="UDP_SEGMENT and UDP_
 @pytest.fixture
 def lack(fastsock):
     """lack(udp_segment=True, mmsg=True): until the end of the test, act as on a kernel without them."""
-    module = fastsock._backend.datagram
-    yield module.pretend_kernel_lacks
-    module.pretend_kernel_lacks()
+    refusals = fastsock._common.segments.refusals
+    yield refusals.pretend_kernel_lacks
+    refusals.pretend_kernel_lacks()
 
 
 def drain(sock, count, bufsize=2048):

@@ -3,25 +3,21 @@
 from __future__ import annotations
 
 import inspect
-import pkgutil
 import socket as stdlib
+from operator import attrgetter
 
 import pytest
 
-from tests.support.interpreter import package_directory
-
-TWINS = [module.name for module in pkgutil.iter_modules([str(package_directory() / "pure")])]
+from fastsock._backend import TOPICS
 
 
-@pytest.fixture(params=TWINS)
+@pytest.fixture(params=TOPICS)
 def twins(request, implementations):
     """The pure and the compiled module of one topic."""
     if not {"pure", "compiled"} <= set(implementations):
         pytest.skip("--backends has not both")
-    return (
-        getattr(implementations["pure"].pure, request.param),
-        getattr(implementations["compiled"].compiled, request.param),
-    )
+    topic = attrgetter(request.param)
+    return topic(implementations["pure"].pure), topic(implementations["compiled"].compiled)
 
 
 def public(namespace):

@@ -1,9 +1,11 @@
-"""Exceptions that the stdlib's `socket` has no need of."""
+"""Exceptions that the stdlib's `socket` has no need of, and the errors that both backends raise: each text once."""
 
 from __future__ import annotations
 
 import contextlib
-
+import errno
+import os
+import socket as stdlib
 
 
 def annotate(error: BaseException, **attributes: object) -> None:
@@ -52,3 +54,47 @@ class LimitOverrunError(Exception):
 
     def __reduce__(self) -> tuple[type[LimitOverrunError], tuple[str, int, int | None, int | None]]:
         return type(self), (self.args[0], self.consumed, self.size, self.limit)
+
+
+# Streams
+
+
+def busy(activity: str) -> RuntimeError:
+    """The error for a second reader or writer."""
+    return RuntimeError(f"another call is {activity} on this stream")
+
+
+def accepted(size: int | None, asked: int, method: str) -> int:
+    """Return what recv_into() or send() returned, checked; None, as raw files have it, is BlockingIOError."""
+    if size is None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    if not 0 <= size <= asked:
+        raise ValueError(f"{method}() returned {size} for {asked} bytes")
+    return size
+
+
+def not_writable(buffer: object) -> TypeError:
+    """The error for a buffer that can't be read into."""
+    return TypeError(f"a read-write bytes-like object is required, not {type(buffer).__name__!r}")
+
+
+def too_large(size: int | None, consumed: int, max_size: int) -> LimitOverrunError:
+    """The error for a frame over the limit; its size is None if its end is not known."""
+    frame = f"a frame of {size} bytes" if size is not None else "a frame without its delimiter so far"
+    return LimitOverrunError(f"{frame} is larger than max_size, {max_size}", consumed, size, max_size)
+
+
+# Datagrams
+
+
+def refuse_stream(sock: stdlib.socket, call: str) -> None:
+    """Raise OSError for a stream, which has no datagrams: what was sent as several would run together."""
+    if sock.type == stdlib.SOCK_STREAM:
+        raise OSError(errno.EOPNOTSUPP, f"{call}() is for datagrams, and the socket is SOCK_STREAM")
+
+
+def truncated_error(partial: bytes | None) -> OSError:
+    """The error for a datagram that did not fit, of which `partial` came."""
+    error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
+    error.partial = partial  # type: ignore[attr-defined]
+    return error

@@ -2,7 +2,7 @@
 
 import socket as stdlib
 
-from fastsock.pure.constants import known_constants
+from fastsock._common.constants import known_constants
 
 cdef extern from *:
     """

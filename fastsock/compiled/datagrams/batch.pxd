@@ -7,7 +7,7 @@ and kept for the next call, so that the cost of a call grows with what comes, no
 from cpython.object cimport PyObject
 
 from fastsock.compiled.syscalls.address cimport Address
-from fastsock.compiled.syscalls.call cimport Call
+from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.posix cimport iovec, mmsghdr, socklen_t
 
 cdef enum:
@@ -22,6 +22,7 @@ cdef struct Messages:
     mmsghdr *array
     Py_ssize_t first  # the next one
     Py_ssize_t count
+    bint singly       # by a call each: sendmmsg and recvmmsg are missing
 
 cdef struct Batch:
     # Buffers of the caller's, to send from or to receive into, an address each.
@@ -64,6 +65,6 @@ cdef void release_block(Block *block) noexcept
 cdef object known_address(Known *known, Address *packed, socklen_t size)
 cdef void forget(Known *known) noexcept
 
-cdef void make_calls_single(bint single) noexcept
+cdef ssize_t perform_messages(Syscall syscall, Call *call) except -1
 cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil
 cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil

@@ -9,10 +9,12 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.string cimport memcmp, memcpy, memset
 
+from fastsock._common.segments import refusals
+
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.address cimport Address, pack, unpack
 from fastsock.compiled.syscalls.arguments cimport lend_bytes, lock_readable, lock_writable
-from fastsock.compiled.syscalls.call cimport Call
+from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.posix cimport (
     ENOSYS,
     HAVE_MMSG,
@@ -23,12 +25,12 @@ from fastsock.compiled.syscalls.posix cimport (
     msghdr,
     socklen_t,
 )
+from fastsock.compiled.syscalls.wait cimport perform
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
 
 cdef Block *spare = NULL  # read and written only with the GIL held
-cdef bint single_calls = not HAVE_MMSG
 
 
 # Buffers of the caller's
@@ -235,27 +237,31 @@ cdef void forget(Known *known) noexcept:
     Py_XDECREF(address)
 
 
-# The system calls, for `perform`: how many messages went or came, of those from `first` on
+# The system calls: how many messages were sent or received, of those from `first` on
 
 
-cdef void make_calls_single(bint single) noexcept:
-    """Make one call a datagram, as where sendmmsg and recvmmsg are missing."""
-    global single_calls
-    single_calls = single or not HAVE_MMSG
+cdef ssize_t perform_messages(Syscall syscall, Call *call) except -1:
+    """As `perform`, for sys_sendmmsg and sys_recvmmsg."""
+    cdef Messages *messages = <Messages *>call.data
+    cdef bint singly = not HAVE_MMSG or refusals.lacks_mmsg
+    cdef ssize_t count
+    messages.singly = singly
+    count = perform(syscall, call)
+    if messages.singly and not singly:
+        refusals.lacks_mmsg = True
+    return count
 
 
 cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil:
-    global single_calls
     cdef Messages *messages = <Messages *>call.data
     cdef mmsghdr *array = messages.array + messages.first
-    cdef unsigned int count = <unsigned int>min(messages.count - messages.first, <Py_ssize_t>MOST_MESSAGES)
+    cdef unsigned int count = count_at_once(messages)
     cdef unsigned int index
     cdef ssize_t result
-    if not single_calls:
+    if not messages.singly:
         result = posix.sendmmsg(call.fd, array, count, call.flags | extra_flags)
-        if result >= 0 or posix.errno != ENOSYS:
+        if not note_missing(messages, result):
             return result
-        single_calls = True
     for index in range(count):
         if posix.sendmsg(call.fd, &array[index].msg_hdr, call.flags | extra_flags) < 0:
             return index if index else -1
@@ -264,17 +270,15 @@ cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil:
 
 cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil:
     """Where the call may wait, it waits for the first only."""
-    global single_calls
     cdef Messages *messages = <Messages *>call.data
     cdef mmsghdr *array = messages.array + messages.first
-    cdef unsigned int count = <unsigned int>min(messages.count - messages.first, <Py_ssize_t>MOST_MESSAGES)
+    cdef unsigned int count = count_at_once(messages)
     cdef unsigned int index
     cdef ssize_t result
-    if not single_calls:
+    if not messages.singly:
         result = posix.recvmmsg(call.fd, array, count, call.flags | extra_flags | MSG_WAITFORONE)
-        if result >= 0 or posix.errno != ENOSYS:
+        if not note_missing(messages, result):
             return result
-        single_calls = True
     for index in range(count):
         if index:
             extra_flags |= MSG_DONTWAIT
@@ -283,3 +287,13 @@ cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil:
             return index if index else -1
         array[index].msg_len = <unsigned int>result
     return count
+
+
+cdef inline unsigned int count_at_once(Messages *messages) noexcept nogil:
+    return <unsigned int>min(messages.count - messages.first, <Py_ssize_t>MOST_MESSAGES)
+
+
+cdef inline bint note_missing(Messages *messages, ssize_t result) noexcept nogil:
+    """Return whether the system lacks the call, after its result; from then on the messages go singly."""
+    messages.singly = result < 0 and posix.errno == ENOSYS
+    return messages.singly

@@ -13,7 +13,9 @@ from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.string cimport memcpy, memset
 
-from fastsock.pure.datagrams import ops as pure
+from fastsock._common import segments as common
+from fastsock._common.errors import truncated_error
+from fastsock._common.segments import refusals
 from fastsock.pure.datagrams.ops import DatagramOps as PureOps
 
 from fastsock.compiled.syscalls cimport base
@@ -32,7 +34,7 @@ from fastsock.compiled.datagrams.batch cimport (
     forget,
     release_block,
     known_address,
-    make_calls_single,
+    perform_messages,
     release_batch,
     acquire_block,
     lock_buffers,
@@ -86,7 +88,7 @@ cdef enum:
 cdef union Control:
     # Memory for control messages, aligned as they have to be.
     cmsghdr header
-    char bytes[256]  # pure.CONTROL_SIZE
+    char bytes[256]  # CONTROL_SIZE of _common/segments.py
 
 cdef struct Segments:
     # A call of send_segments.
@@ -98,24 +100,14 @@ cdef struct Segments:
     socklen_t address_size  # 0: none
     Py_ssize_t segment_size
 
-cdef int MOST_SEGMENTS = pure.MOST_SEGMENTS
-cdef int LARGEST = pure.LARGEST
-cdef set REFUSALS = set(pure.REFUSALS)
-cdef bint any_refused = False  # whether some socket is in pure.refused
-cdef int kernel_segments = -1  # whether the kernel knows UDP_SEGMENT: -1 before the first try
+cdef int MOST_SEGMENTS = common.MOST_SEGMENTS
+cdef int LARGEST = common.LARGEST
+cdef tuple REFUSAL_ERRORS = common.REFUSAL_ERRORS
 
 # The calls that the twin makes of a socket: a class that has its own ones of these must be asked.
 cdef tuple own_calls = ("send", "sendto", "sendmsg", "recvmsg", "recvmsg_into")
 cdef type method_descriptor = type(_socket.socket.recv)
 cdef object plain_class = None  # the last class that was found to have none
-
-
-def pretend_kernel_lacks(*, udp_segment=False, mmsg=False):
-    """For tests: act as on a kernel that lacks them."""
-    global kernel_segments
-    pure.pretend_kernel_lacks(udp_segment=udp_segment)
-    kernel_segments = 0 if udp_segment else -1
-    make_calls_single(mmsg)
 
 
 cdef class DatagramOps(base.socket):
@@ -159,7 +151,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
             messages.first = 0
             messages.count = min(most, block.slots)
             begin(&call, self, POLLIN, &messages, messages.count * size, c_flags)
-            count = perform(sys_recvmmsg, &call)
+            count = perform_messages(sys_recvmmsg, &call)
             append_received(received, block, count, c_flags)
             while count == block.slots and len(received) < most and has_datagram(&call):
                 messages.count = min(most - len(received), block.slots)
@@ -184,7 +176,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         known.address = NULL
         try:
             begin(&call, self, POLLIN, &batch.messages, batch.size, c_flags)
-            count = perform(sys_recvmmsg, &call)
+            count = perform_messages(sys_recvmmsg, &call)
             append_lengths(received, &batch, &known, count, c_flags)
             while count == batch.messages.count and len(received) < len(buffers) and has_datagram(&call):
                 at_once = min(at_once * 8, <Py_ssize_t>MOST_MESSAGES)
@@ -250,7 +242,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
         call.address = &address
         data = receive(sys_recv_segments, &call)
         if is_truncated(&message, c_flags):
-            raise pure.truncated_error(data)
+            raise truncated_error(data)
         return data, segment_size_of(&message, len(data)), unpack(&address, message.msg_namelen)
 
     def recv_segments_into(self, buffer, flags=0):
@@ -270,7 +262,7 @@ Datagrams in batches and in segments, to be mixed into a subclass of `socket.soc
             call.address = &address
             received = perform(sys_recv_segments, &call)
             if is_truncated(&message, c_flags):
-                raise pure.truncated_error(None)
+                raise truncated_error(None)
             return received, segment_size_of(&message, received), unpack(&address, message.msg_namelen)
         finally:
             PyBuffer_Release(&view)
@@ -317,7 +309,7 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
         while messages.first < messages.count:
             if messages.first:
                 check_progress(call)
-            sent = perform(sys_sendmmsg, call)
+            sent = perform_messages(sys_sendmmsg, call)
             messages.first += sent
             if messages.first < messages.count and sent < MOST_MESSAGES and (call.timeout == 0 or met_error(call)):
                 break
@@ -332,7 +324,6 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
 
 cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) except -1:
     """Send as many segments as go by one call; how many bytes were sent."""
-    global any_refused
     cdef Call *call = &segments.call
     cdef msghdr *message = &segments.message
     cdef Py_ssize_t sent
@@ -351,11 +342,10 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
     try:
         return perform(sys_sendmsg, call)
     except OSError as error:
-        if error.errno not in REFUSALS:
+        if error.errno not in REFUSAL_ERRORS:
             raise
     sent = send_one_by_one(self, segments, address)  # raises if the call itself was wrong
-    pure.note_refusal(self, segments.segment_size)
-    any_refused = True
+    refusals.note(self, segments.segment_size)
     return sent
 
 
@@ -379,21 +369,16 @@ cdef Py_ssize_t send_one_by_one(DatagramOps self, Segments *segments, object add
 
 
 cdef inline bint can_segment(DatagramOps self, Py_ssize_t segment_size) except -1:
-    """Whether to try UDP_SEGMENT. Kernels that don't know it take the control message and don't heed it."""
-    global kernel_segments
+    """Return whether to try UDP_SEGMENT."""
     if not UDP_SEGMENT or self.sock_family != AF_INET and self.sock_family != AF_INET6:
         return False
     if self.sock_type != SOCK_DGRAM or not is_segmented_by_kernels(self.sock_proto):
         return False
-    if any_refused and segment_size >= pure.refused.get(self, LARGEST + 1):
-        return False
-    if kernel_segments < 0:
-        kernel_segments = pure.has_option(self, UDP_SEGMENT)
-    return kernel_segments
+    return refusals.can_segment(self, segment_size)
 
 
 cdef inline bint is_segmented_by_kernels(int protocol) noexcept:
-    """pure.SEGMENTED_PROTOCOLS: the other protocols of SOCK_DGRAM sockets would send one datagram, uncut."""
+    """SEGMENTED_PROTOCOLS of `_common/segments.py`: the others would send one datagram, uncut."""
     return protocol == 0 or protocol == IPPROTO_UDP or protocol == IPPROTO_UDPLITE
 
 

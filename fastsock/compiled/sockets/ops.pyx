@@ -63,6 +63,7 @@ from fastsock.compiled.syscalls.posix cimport (
     SOL_SOCKET,
     SOMAXCONN,
     msghdr,
+    sockaddr,
     socklen_t,
 )
 from fastsock.compiled.syscalls.progress cimport note_partial, note_transferred
@@ -79,6 +80,8 @@ cdef extern from "Python.h":
 
 cdef enum:
     NS_PER_SECOND = 1_000_000_000
+
+ctypedef int (*AddressCall)(int fd, sockaddr *address, socklen_t *size) noexcept nogil
 
 # Flags under which the same bytes come again, or none do: no total can be counted with them.
 cdef int UNCOUNTABLE = MSG_PEEK | MSG_TRUNC
@@ -259,24 +262,14 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             PyErr_SetFromErrno(OSError)
 
     def getsockname(self):
-        cdef Address address
-        cdef socklen_t size = sizeof(address)
         if not is_packed_here(self.sock_family):
             return stdlib_base.getsockname(self)
-        memset(&address.sa, 0, sizeof(address.sa))
-        if posix.getsockname(self.sock_fd, &address.sa, &size) < 0:
-            PyErr_SetFromErrno(OSError)
-        return unpack(&address, size)
+        return ask_address(self, posix.getsockname)
 
     def getpeername(self):
-        cdef Address address
-        cdef socklen_t size = sizeof(address)
         if not is_packed_here(self.sock_family):
             return stdlib_base.getpeername(self)
-        memset(&address.sa, 0, sizeof(address.sa))
-        if posix.getpeername(self.sock_fd, &address.sa, &size) < 0:
-            PyErr_SetFromErrno(OSError)
-        return unpack(&address, size)
+        return ask_address(self, posix.getpeername)
 
     @property
     def family(self):
@@ -580,6 +573,16 @@ cdef inline SocketOps adopt(int fd, SocketOps listener):
 
 
 # Calls
+
+
+cdef inline object ask_address(SocketOps self, AddressCall address_call):
+    """One end's address: getsockname(2), getpeername(2)."""
+    cdef Address address
+    cdef socklen_t size = sizeof(address)
+    memset(&address.sa, 0, sizeof(address.sa))
+    if address_call(self.sock_fd, &address.sa, &size) < 0:
+        PyErr_SetFromErrno(OSError)
+    return unpack(&address, size)
 
 
 cdef inline ssize_t send_as_blocking(Syscall syscall, Call *call) except -1:

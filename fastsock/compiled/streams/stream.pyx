@@ -17,13 +17,13 @@ from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastsock._common.errors import IncompleteReadError, LimitOverrunError
+from fastsock._common.errors import IncompleteReadError, LimitOverrunError, accepted, busy, not_writable, too_large
 from fastsock._common.stream_parameters import check, separator_of, separators_of
 from fastsock.compiled.sockets.ops import SocketOps
 from fastsock.pure.sockets import ops as pure_ops
 from fastsock.pure.streams.stream import SocketStream as PureStream
 from fastsock.pure.streams.stream import StreamDeadline as PureDeadline
-from fastsock.pure.streams.stream import accepted, can_wait, is_closed, not_writable, timeout_of, too_large
+from fastsock.pure.streams.stream import can_wait, is_closed, timeout_of
 
 from fastsock.compiled.syscalls cimport base
 from fastsock.compiled.syscalls.arguments cimport lend_bytes
@@ -461,7 +461,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int claim_reading(self) except -1:
         # Before anything that may run Python code, which may be another thread's, or a signal handler's.
         if self.reading:
-            raise RuntimeError("another call is reading on this stream")
+            raise busy("reading")
         self.reading = True
         return 0
 
@@ -721,7 +721,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef int begin_write(self) except -1:
         if self.writing:
-            raise RuntimeError("another call is writing on this stream")
+            raise busy("writing")
         self.writing = True
         return 0
 

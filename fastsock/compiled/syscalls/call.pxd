@@ -9,6 +9,9 @@ from fastsock.compiled.syscalls.address cimport Address, heeds_dontwait
 from fastsock.compiled.syscalls.posix cimport MSG_DONTWAIT, POLLOUT, SEND_HEEDS_DONTWAIT, msghdr, socklen_t
 from fastsock.compiled.syscalls.vector cimport Vector
 
+cdef enum:
+    NOTED_FDS = 1024  # descriptors that hints are kept for, a power of two; larger ones share their places
+
 
 cdef struct Call:
     # One socket call, with the timeout as it was when it began.

@@ -10,9 +10,10 @@ receives into an object of the full size. The note is a hint: a stale one costs 
 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
+from fastsock.compiled.syscalls.call cimport NOTED_FDS
+
 cdef enum:
     SCRATCH_SIZE = 256 * 1024  # bytes; what asyncio asks for at each read
-    NOTED_FDS = 1024
 
 # One for all modules, in scratch.pyx; read and written only with the GIL held.
 cdef void *spare

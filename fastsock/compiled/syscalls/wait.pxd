@@ -16,7 +16,7 @@ from libc.stdint cimport int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport Syscall, Call
+from fastsock.compiled.syscalls.call cimport NOTED_FDS, Syscall, Call
 from fastsock.compiled.syscalls.posix cimport (
     EAGAIN,
     EINTR,
@@ -29,7 +29,6 @@ from fastsock.compiled.syscalls.posix cimport (
 )
 
 cdef enum:
-    NOTED_FDS = 1024
     MOST_MISSES = 5
     BULK_SIZE = 4 * 1024  # bytes; fewer may be a whole message, with no more behind it
     HELD_SIZE = 256 * 1024  # bytes; a copy of that takes tens of microseconds

@@ -7,7 +7,7 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport Syscall, Call
+from fastsock.compiled.syscalls.call cimport NOTED_FDS, Syscall, Call
 from fastsock.compiled.syscalls.posix cimport (
     CLOCK_MONOTONIC,
     EAGAIN,

@@ -7,17 +7,23 @@ by the control messages of sendmsg and recvmsg.
 from __future__ import annotations
 
 import contextlib
-import errno
 import operator
-import os
 import select
 import socket as stdlib
 import struct
-import weakref
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from fastsock._common.errors import annotate
-from fastsock.pure.constants import CONSTANTS
+from fastsock._common.errors import annotate, refuse_stream, truncated_error
+from fastsock._common.segments import (
+    CONTROL_SIZE,
+    LARGEST,
+    MOST_SEGMENTS,
+    REFUSAL_ERRORS,
+    SEGMENTED_PROTOCOLS,
+    UDP_GRO,
+    UDP_SEGMENT,
+    refusals,
+)
 from fastsock.pure.sockets.ops import READABLE, WRITABLE, Deadline, is_ready
 
 if TYPE_CHECKING:
@@ -30,30 +36,10 @@ else:
 
 Data = TypeVar("Data")  # bytes, or how many of them
 
-UDP_SEGMENT: int | None = getattr(stdlib, "UDP_SEGMENT", CONSTANTS.get("UDP_SEGMENT"))
-UDP_GRO: int | None = getattr(stdlib, "UDP_GRO", CONSTANTS.get("UDP_GRO"))
 # As plain ints: the enum's own operators take longer than a system call.
 MSG_DONTWAIT = int(getattr(stdlib, "MSG_DONTWAIT", 0))
 MSG_PEEK = int(stdlib.MSG_PEEK)
 MSG_TRUNC = int(getattr(stdlib, "MSG_TRUNC", 0))
-
-MOST_SEGMENTS = 64  # in one call: UDP_MAX_SEGMENTS of the first kernels that had it; later ones take 128
-LARGEST = 65_507  # bytes in one call, headers left out; over IPv6 20 more would do, but not to ::ffff:127.0.0.1
-CONTROL_SIZE = 256  # bytes for control messages: UDP_GRO comes behind time stamps, if those are switched on
-# Protocols of SOCK_DGRAM sockets that heed UDP_SEGMENT; the others would send one datagram, uncut.
-SEGMENTED_PROTOCOLS = (0, stdlib.IPPROTO_UDP, getattr(stdlib, "IPPROTO_UDPLITE", stdlib.IPPROTO_UDP))
-# What the kernel says where a socket, a route or a device can't cut.
-REFUSALS = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, errno.EOPNOTSUPP)
-
-# The smallest segment size that a socket refused to cut into, though sending the segments one by one went well.
-refused: weakref.WeakKeyDictionary[stdlib.socket, int] = weakref.WeakKeyDictionary()
-kernel_segments: bool | None = None  # not known before the first try
-
-
-def pretend_kernel_lacks(*, udp_segment: bool = False, mmsg: bool = False) -> None:
-    """For tests: act as on a kernel that lacks them. `mmsg` makes no difference to this backend."""
-    global kernel_segments
-    kernel_segments = False if udp_segment else None
 
 
 class DatagramOps(Base):
@@ -169,25 +155,6 @@ class DatagramOps(Base):
         return nbytes, segment_size_of(ancillary, nbytes), address
 
 
-def segments(data: ReadableBuffer, segment_size: int) -> list[memoryview]:
-    """The datagrams in what recv_segments() gave, as views into `data`: nothing is copied.
-
-    Empty data is one empty datagram.
-    """
-    view = memoryview(data)
-    if not view:
-        return [view]
-    if segment_size < 1:
-        raise ValueError("segment_size must be at least 1")
-    return [view[start : start + segment_size] for start in range(0, len(view), segment_size)]
-
-
-def refuse_stream(sock: stdlib.socket, call: str) -> None:
-    """A stream has no datagrams: what was sent as several would run together."""
-    if sock.type == stdlib.SOCK_STREAM:
-        raise OSError(errno.EOPNOTSUPP, f"{call}() is for datagrams, and the socket is SOCK_STREAM")
-
-
 # Sending
 
 
@@ -281,10 +248,10 @@ def send_part(
     try:
         return sock.sendmsg([part], control, flags, address)
     except OSError as error:
-        if error.errno not in REFUSALS:
+        if error.errno not in REFUSAL_ERRORS:
             raise
     sent = send_one_by_one(sock, part, segment_size, address, flags, deadline)  # raises if the call itself was wrong
-    note_refusal(sock, segment_size)
+    refusals.note(sock, segment_size)
     return sent
 
 
@@ -303,30 +270,16 @@ def send_one_by_one(
 
 
 def can_segment(sock: stdlib.socket, segment_size: int) -> bool:
-    """Whether to try UDP_SEGMENT. Kernels that don't know it take the control message and don't heed it."""
-    global kernel_segments
-    if sock.family not in (stdlib.AF_INET, stdlib.AF_INET6) or sock.type != stdlib.SOCK_DGRAM:
-        return False
-    if sock.proto not in SEGMENTED_PROTOCOLS or segment_size >= refused.get(sock, LARGEST + 1):
-        return False
-    if kernel_segments is None:
-        kernel_segments = UDP_SEGMENT is not None and has_option(sock, UDP_SEGMENT)
-    return kernel_segments
+    """Return whether to try UDP_SEGMENT."""
+    return is_udp(sock) and refusals.can_segment(sock, segment_size)
 
 
-def has_option(sock: stdlib.socket, option: int) -> bool:
-    try:
-        sock.getsockopt(stdlib.IPPROTO_UDP, option)
-    except OSError as error:
-        if error.errno == errno.EBADF:
-            raise  # a closed socket says nothing about the kernel
-        return False
-    return True
-
-
-def note_refusal(sock: stdlib.socket, segment_size: int) -> None:
-    """Smaller ones are tried again: the size may have been too large for the route."""
-    refused[sock] = min(segment_size, refused.get(sock, segment_size))
+def is_udp(sock: stdlib.socket) -> bool:
+    return (
+        sock.family in (stdlib.AF_INET, stdlib.AF_INET6)
+        and sock.type == stdlib.SOCK_DGRAM
+        and sock.proto in SEGMENTED_PROTOCOLS
+    )
 
 
 # Receiving
@@ -392,9 +345,3 @@ def segment_size_of(ancillary: Iterable[tuple[int, int, bytes]], nbytes: int) ->
 def is_truncated(msg_flags: int, flags: int) -> bool:
     """Whether bytes were lost. Not under MSG_PEEK, and who passes MSG_TRUNC knows."""
     return bool(msg_flags & MSG_TRUNC and not flags & (MSG_PEEK | MSG_TRUNC))
-
-
-def truncated_error(partial: bytes | None) -> OSError:
-    error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
-    error.partial = partial  # type: ignore[attr-defined]
-    return error

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from socket import socket as Base
 
     from _typeshed import ReadableBuffer, WriteableBuffer
-
-    from fastsock._socket_class import socket
 else:
     Base = object
 
@@ -55,11 +53,11 @@ class SocketOps(Base):
 
     __slots__ = ()
 
-    def accept(self) -> tuple[socket, Any]:
+    def accept(self) -> tuple[stdlib.socket, Any]:
         sock, address = super().accept()
         if type(sock) is stdlib_socket:
             sock.__class__ = accepted_class
-        return sock, address  # type: ignore[return-value]
+        return sock, address
 
     accept.__doc__ = stdlib_socket.accept.__doc__
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import math
 import operator
-import os
 import socket as stdlib
 import struct
 import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from fastsock._common.errors import IncompleteReadError, LimitOverrunError
+from fastsock._common.errors import IncompleteReadError, LimitOverrunError, accepted, busy, not_writable, too_large
 from fastsock._common.stream_parameters import DELIMITED, VARINT, check, separator_of, separators_of
 from fastsock.pure.sockets.ops import IOV_MAX, READABLE, SENDMSG_HIDES_A_PART, WRITABLE, has_pending, is_ready
 
@@ -704,11 +702,6 @@ class Call:
             raise TimeoutError("timed out")
 
 
-def busy(what: str) -> RuntimeError:
-    """The error for a second reader or writer."""
-    return RuntimeError(f"another call is {what} on this stream")
-
-
 def timeout_of(sock: Any) -> float | None:
     """A socket's timeout in seconds; None for what has none."""
     gettimeout = getattr(sock, "gettimeout", None)
@@ -724,26 +717,6 @@ def is_closed(sock: Any) -> bool:
 def can_wait(sock: Any, direction: int) -> bool:
     """Whether the descriptor tells when a call can be served: not if it is gone, or if ssl holds decrypted bytes."""
     return hasattr(sock, "fileno") and sock.fileno() >= 0 and not (direction == READABLE and has_pending(sock))
-
-
-def accepted(size: int | None, asked: int, method: str) -> int:
-    """What recv_into() or send() returned; None, as raw files have it, is BlockingIOError."""
-    if size is None:
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
-    if not 0 <= size <= asked:
-        raise ValueError(f"{method}() returned {size} for {asked} bytes")
-    return size
-
-
-def not_writable(buffer: object) -> TypeError:
-    """The error for a buffer that can't be read into."""
-    return TypeError(f"a read-write bytes-like object is required, not {type(buffer).__name__!r}")
-
-
-def too_large(size: int | None, consumed: int, max_size: int) -> LimitOverrunError:
-    """The error for a frame over the limit; its size is None if its end is not known."""
-    what = f"a frame of {size} bytes" if size is not None else "a frame without its delimiter so far"
-    return LimitOverrunError(f"{what} is larger than max_size, {max_size}", consumed, size, max_size)
 
 
 def end_after(seconds: float | None) -> float | None:
