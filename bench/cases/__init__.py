@@ -15,6 +15,7 @@ from cases import (
     objects,
     processes,
     redis_get,
+    scaling,
     streams,
     threads,
 )
@@ -30,6 +31,7 @@ TOPICS = (
     objects,
     files,
     threads,
+    scaling,
     processes,
     event_loops,
 )
@@ -78,6 +80,9 @@ SHORT = (
     "makefile readline/unix/blocking",
     "http GET/*",
     "ping-pong of threads/*/64B/*",
+    "send+recv, each thread its pair/2/*/64B/*",
+    "send+recv, each thread its pair/2/tcp/16KiB/*",
+    "two threads beside a CPU-bound one/apart/tcp/64B/blocking",
     "ping-pong of processes, */free/64B/*",
     "bulk recv_into beside a CPU-bound thread/apart/tcp",
     "bulk sendall beside a CPU-bound thread/apart/tcp",

@@ -6,12 +6,12 @@ import contextlib
 from collections.abc import Iterator
 
 from harness.implementations import name_of
-from harness.links import Module, connected, payload, ping_pong, pinned
+from harness.links import CPUS, Module, connected, payload, ping_pong, pinned
 from harness.programs import python_peer
 from harness.registry import Run, case, check
 
 GROUP = "two processes"
-CPUS = ("free", "one CPU")
+PLACES = ("free", "one CPU")
 MODES = ("blocking", "timeout")
 
 
@@ -19,7 +19,7 @@ def ping_pong_of_processes(socket: Module, cpus: str, size: int, mode: str) -> I
     """One round trip; each process waits for the other."""
     data = payload(size)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(pinned(cpus == "one CPU"))
+        stack.enter_context(pinned(CPUS[:1] if cpus == "one CPU" else []))
         a, b = stack.enter_context(connected(socket, "unix", mode))
         peer = stack.enter_context(python_peer("ping-pong", name_of(socket), b.fileno(), mode, fds=[b.fileno()]))
         b.close()
@@ -33,7 +33,7 @@ for clock in ("wall", "cpu"):
     case(
         f"ping-pong of processes, {clock} time",
         GROUP,
-        cpus=CPUS,
+        cpus=PLACES,
         size=(64,),
         mode=MODES,
         clock=clock,

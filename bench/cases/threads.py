@@ -31,7 +31,7 @@ CHUNK = 64 * 1024  # bytes; one operation of the bulk cases
 def ping_pong_of_threads(socket: Module, cpus: str, size: int, mode: str) -> Iterator[Run]:
     """One round trip between two threads; each waits for the other."""
     data = payload(size)
-    with pinned(cpus == "one CPU"), connected(socket, "unix", mode) as (a, b):
+    with pinned(CPUS[:1] if cpus == "one CPU" else []), connected(socket, "unix", mode) as (a, b):
         partner = threading.Thread(target=echo, args=(b, size))
         partner.start()
         yield ping_pong(a, data)
@@ -67,7 +67,7 @@ def placed(cpus: str) -> Iterator[int | None]:
     Apart, the busy thread is at once there to take a GIL that is let go. Free, it depends on what else runs whether it
     wakes up before the call is over and the GIL taken back.
     """
-    with pinned(cpus == "apart"):
+    with pinned(CPUS[:1] if cpus == "apart" else []):
         yield CPUS[-1] if cpus == "apart" and CPUS else None
 
 

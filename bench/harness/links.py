@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import Any
 
@@ -75,13 +75,13 @@ def check_drained(sock: Socket) -> None:
 
 
 @contextlib.contextmanager
-def pinned(to_one: bool = True) -> Iterator[None]:
-    """Keep this thread, and what it starts, on the first of the CPUs."""
-    if not (to_one and CPUS):
+def pinned(cpus: Sequence[int]) -> Iterator[None]:
+    """Keep this thread, and what it starts, on these CPUs; without any, wherever it is."""
+    if not cpus:
         yield
         return
     before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, CPUS[:1])
+    os.sched_setaffinity(0, cpus)
     try:
         yield
     finally:

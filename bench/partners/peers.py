@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import socketserver
 import sys
 import threading
 from collections.abc import Callable, Coroutine
@@ -30,6 +31,24 @@ def serve_http(implementation: str) -> None:
     with installed(load(implementation)), http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_port, flush=True)
+        sys.stdin.read()
+        server.shutdown()
+
+
+class EchoThread(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        echo(self.request, READ_SIZE)
+
+
+class ThreadedEchoServer(socketserver.ThreadingTCPServer):
+    daemon_threads = True
+
+
+def serve_threads(implementation: str) -> None:
+    """An echo server with a thread a connection."""
+    with installed(load(implementation)), ThreadedEchoServer(("127.0.0.1", 0), EchoThread) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        print(server.server_address[1], flush=True)
         sys.stdin.read()
         server.shutdown()
 
@@ -77,6 +96,7 @@ def serve_echo(implementation: str, heap: str, make_server: Callable[[], Corouti
 ROLES: dict[str, Callable[..., None]] = {
     "ping-pong": ping_pong,
     "http": serve_http,
+    "threads": serve_threads,
     "protocol": lambda implementation, heap: serve_echo(implementation, heap, make_protocol_server),
     "streams": lambda implementation, heap: serve_echo(implementation, heap, make_streams_server),
 }

@@ -43,6 +43,7 @@ from fastsock.compiled.datagrams.batch cimport (
 )
 from fastsock.compiled.syscalls.call cimport Call, sys_recvmsg, sys_sendmsg, begin, reported_flags
 from fastsock.compiled.descriptors cimport borrow_docs
+from fastsock.compiled.syscalls.gil cimport try_first
 from fastsock.compiled.syscalls.posix cimport (
     AF_INET,
     AF_INET6,
@@ -74,7 +75,7 @@ from fastsock.compiled.syscalls.posix cimport (
 )
 from fastsock.compiled.syscalls.progress cimport note_transferred, noted_transferred
 from fastsock.compiled.syscalls.receive cimport receive
-from fastsock.compiled.syscalls.wait cimport check_progress, may_keep_gil, perform
+from fastsock.compiled.syscalls.wait cimport check_progress, may_try_first, perform
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
@@ -439,8 +440,8 @@ cdef ssize_t receive_more(Call *call) noexcept:
     """What is there now; 0 if nothing is, though poll said so: another thread has taken it, or it was shut down."""
     cdef ssize_t result
     call.fd = current_fd(call.sock)
-    if may_keep_gil(call):
-        result = sys_recvmmsg(call, MSG_DONTWAIT)
+    if may_try_first(call):
+        result = try_first(sys_recvmmsg, call, MSG_DONTWAIT)
     else:
         with nogil:
             result = sys_recvmmsg(call, MSG_DONTWAIT)

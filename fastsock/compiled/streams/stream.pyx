@@ -56,9 +56,10 @@ from fastsock.compiled.streams.framing cimport (
     find,
     find_prefixed,
 )
+from fastsock.compiled.syscalls.clock cimport monotonic
 from fastsock.compiled.syscalls.posix cimport IOV_MAX, POLLIN, POLLOUT, msghdr
 from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, begin_vector, release_vector, lock_vector
-from fastsock.compiled.syscalls.wait cimport check_progress, monotonic, perform, remaining
+from fastsock.compiled.syscalls.wait cimport check_progress, perform, remaining
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1

@@ -4,11 +4,10 @@ The stdlib polls before each call of a socket with a timeout and drops the GIL a
 the call at once, and only a call that cannot be served yet goes to `wait_and_perform`, which polls and retries
 without the GIL until the deadline.
 
-When the GIL is kept: for the first try, which cannot block (MSG_DONTWAIT is passed, whatever O_NONBLOCK says, since
-another process may share and change it) and moves at most HELD_SIZE bytes. Dropping it would cost more than such a
-call, and beside a CPU-bound thread it would cost a switch interval (5 ms) to get it back. It is dropped for
-everything else: the wait, a call that may block, a large copy, and a send while a thread of this process waits in
-here (`waiting`), since that thread, once woken by the send, would only run into the kept GIL.
+The first try cannot block: MSG_DONTWAIT is passed, whatever O_NONBLOCK says, since another process may share and
+change it. Whether it keeps the GIL is decided in `gil.pxd`. Not tried first, but made without the GIL, are a call that
+may block, a copy of more than HELD_SIZE bytes, and a send while a thread of this process waits in here (`waiting`):
+that thread, once woken by the send, would only run into the kept GIL.
 """
 
 from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
@@ -16,7 +15,8 @@ from libc.stdint cimport int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport NOTED_FDS, Syscall, Call
+from fastsock.compiled.syscalls.call cimport NOTED_FDS, Call, Syscall
+from fastsock.compiled.syscalls.gil cimport try_first
 from fastsock.compiled.syscalls.posix cimport (
     EAGAIN,
     EINTR,
@@ -43,7 +43,6 @@ cdef Lateness lateness[NOTED_FDS]  # by fd, as a hint: a stale entry costs a few
 
 cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) except -1
 cdef int check_progress(Call *call) except -1
-cdef int64_t monotonic() noexcept nogil
 cdef int64_t remaining(Call *call) noexcept nogil
 
 
@@ -56,10 +55,10 @@ cdef inline ssize_t perform(Syscall syscall, Call *call) except -1:
     cdef bint poll_first = call.timeout > 0 and not call.may_try
     call.fd = current_fd(call.sock)
     call.waited = False
-    if may_keep_gil(call):
+    if may_try_first(call):
         if skip_try(call):
             return wait_and_perform(syscall, call, call.timeout > 0)
-        result = syscall(call, MSG_DONTWAIT)
+        result = try_first(syscall, call, MSG_DONTWAIT)
         if result >= 0:
             if call.events == POLLIN:
                 lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
@@ -75,7 +74,7 @@ cdef inline ssize_t perform(Syscall syscall, Call *call) except -1:
     return wait_and_perform(syscall, call, poll_first)
 
 
-cdef inline bint may_keep_gil(Call *call) noexcept:
+cdef inline bint may_try_first(Call *call) noexcept:
     if not call.may_try or call.size > HELD_SIZE:
         return False
     if call.timeout < 0 and call.flags & (MSG_WAITALL | MSG_FASTOPEN):

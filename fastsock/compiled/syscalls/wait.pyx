@@ -7,19 +7,17 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport NOTED_FDS, Syscall, Call
+from fastsock.compiled.syscalls.call cimport NOTED_FDS, Call, Syscall
+from fastsock.compiled.syscalls.clock cimport monotonic
 from fastsock.compiled.syscalls.posix cimport (
-    CLOCK_MONOTONIC,
     EAGAIN,
     EINTR,
     EWOULDBLOCK,
     INT_MAX,
     MSG_DONTWAIT,
     POLLIN,
-    clock_gettime,
     poll,
     pollfd,
-    timespec,
 )
 
 
@@ -78,13 +76,6 @@ cdef int wait_ready(Call *call) noexcept nogil:
     target.events = call.events
     target.revents = 0
     return poll(&target, 1, <int>milliseconds)
-
-
-cdef int64_t monotonic() noexcept nogil:
-    """Nanoseconds on the clock of all deadlines."""
-    cdef timespec clock
-    clock_gettime(CLOCK_MONOTONIC, &clock)
-    return clock.tv_sec * <int64_t>1_000_000_000 + clock.tv_nsec
 
 
 cdef int64_t remaining(Call *call) noexcept nogil:

@@ -1,0 +1,57 @@
+"""When the GIL is kept during a call that cannot block.
+
+To keep it is best for one thread: letting go costs more than a short call takes. It is best too beside a thread that
+computes, which gives a GIL that it was let have back only after a switch interval (sys.getswitchinterval(), 5 ms).
+But where several threads use sockets, it puts their calls in one row, which could run side by side on as many CPUs.
+So the GIL is
+
+- kept while one thread makes calls: nothing is measured then, and one comparison tells;
+- let go of when several threads do, and their calls take long on average (`limits`): shorter ones cost less in a row
+  than it costs to hand the GIL over;
+- kept for the next calls after it took about a switch interval to get it back: then a thread computes.
+
+Threads count as several until one has made many calls in a row.
+"""
+
+from libc.stdint cimport int64_t, uintptr_t
+
+from fastsock.compiled.syscalls.call cimport Call, Syscall
+
+cdef extern from *:
+    """
+    #include <pthread.h>
+    #include <stdint.h>
+
+    /* pthread_self() is a call into the C library; the same register can be read in one instruction. */
+    #if defined(__GNUC__) && __GNUC__ >= 11 && (defined(__x86_64__) || defined(__aarch64__))
+    #define fastsock_this_thread() ((uintptr_t)__builtin_thread_pointer())
+    #else
+    #define fastsock_this_thread() ((uintptr_t)pthread_self())
+    #endif
+    """
+    uintptr_t this_thread "fastsock_this_thread"() noexcept nogil
+
+cdef struct Limits:
+    int64_t long_call  # nanoseconds in the kernel: between a unix pair's 64 bytes and TCP's
+    int alone_calls    # some milliseconds' worth, so that threads which take turns count as several
+    int kept_calls     # between two tries of which each may cost a switch interval
+
+cdef struct Callers:
+    uintptr_t only     # the one thread that makes calls; 0 while there are several
+    uintptr_t last     # the thread of the last call, while there are several
+    int in_a_row       # calls by that thread
+    int kept           # calls still to be made with the GIL kept, because getting it back took long
+    int64_t duration   # nanoseconds that a call takes in the kernel, a moving average; measured while there are several
+
+# One of each for all modules, in gil.pyx; read and written only with the GIL held.
+cdef Callers callers
+cdef Limits limits
+
+cdef ssize_t try_among_threads(Syscall syscall, Call *call, int flags) noexcept
+
+
+cdef inline ssize_t try_first(Syscall syscall, Call *call, int flags) noexcept:
+    """Make a call that cannot block, and return its result, with errno set if that is -1."""
+    if callers.only == this_thread():
+        return syscall(call, flags)
+    return try_among_threads(syscall, call, flags)

@@ -1,0 +1,73 @@
+"""Calls of several threads: what they cost is measured, and decides whether the GIL is kept (`gil.pxd`)."""
+
+import sys
+
+from libc.stdint cimport int64_t, uintptr_t
+
+from fastsock.compiled.syscalls cimport posix
+from fastsock.compiled.syscalls.call cimport Call, Syscall
+from fastsock.compiled.syscalls.clock cimport monotonic
+
+cdef enum:
+    PARTS = 8                 # of the moving average: the newest call is an eighth of it
+    NEVER_DEAR = 100_000      # nanoseconds; no thread that computes gives the GIL back so soon
+    LONGEST_SAMPLE = 100_000  # nanoseconds; beyond it the thread lost its CPU
+
+limits.long_call, limits.alone_calls, limits.kept_calls = 1_500, 1_000, 1_000
+
+
+def tune(*, long_call, alone_calls, kept_calls):
+    """Set the limits: for the benchmark that varies them."""
+    limits.long_call, limits.alone_calls, limits.kept_calls = long_call, alone_calls, kept_calls
+
+
+def state():
+    """Return (whether one thread makes the calls, their average duration in ns, calls still to keep the GIL)."""
+    return callers.only != 0, callers.duration, callers.kept
+
+
+cdef ssize_t try_among_threads(Syscall syscall, Call *call, int flags) noexcept:
+    """As try_first, where this thread is not known to be the only one that makes calls."""
+    cdef ssize_t result
+    cdef int error
+    cdef int64_t start, end
+    count_call()
+    if callers.kept > 0:
+        callers.kept -= 1
+    if callers.kept > 0 or callers.duration < limits.long_call:
+        start = monotonic()
+        result = syscall(call, flags)
+        error = posix.errno
+        end = monotonic()
+    else:
+        with nogil:
+            start = monotonic()
+            result = syscall(call, flags)
+            error = posix.errno
+            end = monotonic()
+        if monotonic() - end > NEVER_DEAR and monotonic() - end > nearly_switch_interval():
+            callers.kept = limits.kept_calls
+    callers.duration += (min(end - start, LONGEST_SAMPLE) - callers.duration) // PARTS
+    posix.errno = error
+    return result
+
+
+cdef inline void count_call() noexcept:
+    cdef uintptr_t caller = this_thread()
+    if callers.last != caller:
+        if callers.only != 0 or callers.last == 0:
+            callers.duration = 0  # of another time
+        callers.last = caller
+        callers.only = 0
+        callers.in_a_row = 0
+    callers.in_a_row += 1
+    if callers.in_a_row >= limits.alone_calls:
+        callers.only = caller
+
+
+cdef int64_t nearly_switch_interval() noexcept:
+    """Nanoseconds from which on a thread that computes has kept the GIL: it is asked to let go after the interval."""
+    try:
+        return <int64_t>(sys.getswitchinterval() * 0.8e9)
+    except Exception:
+        return 4_000_000
