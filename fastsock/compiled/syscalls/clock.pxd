@@ -1,4 +1,4 @@
-"""The clock of all deadlines: monotonic, and the kernel's own, which a test that freezes time.monotonic() does not reach."""
+"""The clock of all deadlines: the kernel's own, which a test that freezes time.monotonic() does not reach."""
 
 from libc.stdint cimport int64_t
 

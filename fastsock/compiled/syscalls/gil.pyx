@@ -31,7 +31,8 @@ cdef ssize_t try_among_threads(Syscall syscall, Call *call, int flags) noexcept:
     cdef ssize_t result
     cdef int error
     cdef int64_t start, end
-    count_call()
+    if is_only_caller():
+        return syscall(call, flags)
     if callers.kept > 0:
         callers.kept -= 1
     if callers.kept > 0 or callers.duration < limits.long_call:
@@ -52,17 +53,22 @@ cdef ssize_t try_among_threads(Syscall syscall, Call *call, int flags) noexcept:
     return result
 
 
-cdef inline void count_call() noexcept:
+cdef inline bint is_only_caller() noexcept:
+    """Count this call, and return whether other threads have made none for long."""
     cdef uintptr_t caller = this_thread()
-    if callers.last != caller:
-        if callers.only != 0 or callers.last == 0:
+    if callers.last == 0:  # the first call of all
+        callers.last = callers.only = caller
+    elif callers.last != caller:
+        if callers.only != 0:
             callers.duration = 0  # of another time
         callers.last = caller
         callers.only = 0
         callers.in_a_row = 0
-    callers.in_a_row += 1
-    if callers.in_a_row >= limits.alone_calls:
-        callers.only = caller
+    else:
+        callers.in_a_row += 1
+        if callers.in_a_row >= limits.alone_calls:
+            callers.only = caller
+    return callers.only == caller
 
 
 cdef int64_t nearly_switch_interval() noexcept:
