@@ -98,25 +98,33 @@ cdef extern from *:
     #define FASTSOCK_UDPLITE IPPROTO_UDP
     #endif
 
-    #if FASTSOCK_ACCEPT4
-    #define fastsock_accept4 accept4
-    #else
+    /* A kernel, a sandbox or an emulator may lack what the headers have: then as without it, as in CPython. */
+    static inline int fastsock_close_on_exec(int fd)
+    {
+        if (fd >= 0)
+            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+        return fd;
+    }
+
     static inline int fastsock_accept4(int fd, struct sockaddr *address, socklen_t *size, int flags)
     {
-        int child = accept(fd, address, size);
-        (void)flags;
-        if (child >= 0)
-            (void)fcntl(child, F_SETFD, FD_CLOEXEC);
-        return child;
-    }
+    #if FASTSOCK_ACCEPT4
+        int child = accept4(fd, address, size, flags);
+        if (child >= 0 || errno != ENOSYS)
+            return child;
     #endif
+        (void)flags;
+        return fastsock_close_on_exec(accept(fd, address, size));
+    }
 
     static inline int fastsock_socket(int family, int type, int protocol)
     {
-        int fd = socket(family, type | FASTSOCK_SOCK_CLOEXEC, protocol);
-        if (!FASTSOCK_SOCK_CLOEXEC && fd >= 0)
-            (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
-        return fd;
+    #ifdef SOCK_CLOEXEC
+        int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+        if (fd >= 0 || errno != EINVAL)
+            return fd;
+    #endif
+        return fastsock_close_on_exec(socket(family, type, protocol));
     }
 
     /* BSD's and macOS's addresses begin with their own length. */
