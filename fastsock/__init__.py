@@ -9,7 +9,7 @@ import socket as _stdlib
 import sys
 from socket import *
 from socket import _GLOBAL_DEFAULT_TIMEOUT as _GLOBAL_DEFAULT_TIMEOUT  # what http.client and others pass on
-from socket import EAGAIN, EBADF, EWOULDBLOCK, AddressInfo, MsgFlag, SocketIO
+from socket import EAGAIN, EBADF, EWOULDBLOCK, AddressInfo, MsgFlag
 
 from fastsock._backend import BACKEND, BACKEND_REASON
 from fastsock._backend import constants as _constants
@@ -17,6 +17,7 @@ from fastsock._backend import stream as _stream
 from fastsock._common.errors import IncompleteReadError, LimitOverrunError
 from fastsock._common.segments import segments
 from fastsock._install import install, installed, uninstall
+from fastsock._socket_class import SocketIO as SocketIO
 from fastsock._socket_class import create_connection as create_connection
 from fastsock._socket_class import create_server as create_server
 from fastsock._socket_class import fromfd as fromfd

@@ -10,6 +10,7 @@ import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
 from fastsock._backend import datagram, ops
+from fastsock._common import originals
 from fastsock._common.create_connection import UNSET, connect
 from fastsock._common.sendfile import send_by_sendfile
 
@@ -23,8 +24,9 @@ else:
     DatagramOps = datagram.DatagramOps
     SocketOps = ops.SocketOps
 
+SocketIO: type[stdlib.SocketIO] = ops.SocketIO
 Parameters = ParamSpec("Parameters")
-stdlib_socket = stdlib.socket
+stdlib_socket = originals.socket
 
 
 class socket(SocketOps, DatagramOps, stdlib_socket):
@@ -48,6 +50,8 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
         # than this module, and costs too much to be imported here: so its pickler, and no other, is answered.
         if type(self) is socket and is_called_by_multiprocessing():
             return reduce(self)
+        if not issubclass(type(self), socket):  # an object that has borrowed the method
+            return stdlib_socket.__reduce_ex__(self, protocol)
         return super().__reduce_ex__(protocol)
 
 
@@ -100,7 +104,7 @@ def adopting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
 if "multiprocessing.reduction" in sys.modules:
     sys.modules["multiprocessing.reduction"].register(socket, reduce)
 
-connect_in_turn = adopting(stdlib.create_connection)
+connect_in_turn = adopting(originals.create_connection)
 create_server = adopting(stdlib.create_server)
 fromfd = adopting(stdlib.fromfd)
 socketpair = adopting(stdlib.socketpair)
@@ -148,3 +152,4 @@ def create_connection(
 
 
 create_connection.__module__ = "fastsock"
+create_connection.original = originals.create_connection  # type: ignore[attr-defined]

@@ -135,3 +135,49 @@ def test_unknown_layout_is_an_error_if_asked_for():
 def test_wrong_value(value):
     """Any other value of FASTSOCK_BACKEND raises ValueError, which names the value and the choices."""
     assert error(value) == f"ValueError: FASTSOCK_BACKEND={value!r}: expected one of auto, compiled, pure"
+
+
+IMPORTED_AGAIN = """
+import socket, sys
+originals = socket.socket, socket.create_connection, socket.SocketIO
+import fastsock
+fastsock.install()
+earlier = socket.socket()
+{between}
+for name in [name for name in sys.modules if name.partition(".")[0] == "fastsock"]:
+    del sys.modules[name]
+import fastsock
+print(fastsock.BACKEND)
+with fastsock.create_server(("127.0.0.1", 0)) as server, fastsock.create_connection(server.getsockname()) as client:
+    accepted = server.accept()[0]
+    with accepted, client.makefile("rb") as file:
+        accepted.sendall(b"alive")
+        assert file.read(5) == b"alive"
+assert fastsock.socket.__bases__[-1] is originals[0], fastsock.socket.__bases__
+fastsock.install()
+assert (socket.socket, socket.SocketIO) == (fastsock.socket, fastsock.SocketIO)
+with earlier, socket.socket() as sock:
+    assert type(sock) is fastsock.socket is not type(earlier)
+    earlier.bind(("127.0.0.1", 0))
+    earlier.listen()
+    sock.connect(earlier.getsockname())
+    with earlier.accept()[0] as accepted:
+        assert type(accepted) is fastsock.socket
+        accepted.sendall(b"alive")
+        assert sock.recv_exactly(5) == b"alive"
+fastsock.uninstall()
+assert (socket.socket, socket.create_connection, socket.SocketIO) == originals
+"""
+BETWEEN = {
+    "installed": "",
+    "uninstalled": "fastsock.uninstall()",
+    "subclassed": "class Mine(socket.socket): pass\nsocket.socket = Mine",
+}
+
+
+@pytest.mark.parametrize("between", BETWEEN)
+def test_imported_again(fastsock, between):
+    """Imported again after install(), its modules having been dropped, it is the same, and uninstall() undoes it."""
+    code = IMPORTED_AGAIN.format(between=BETWEEN[between])
+    for choice in ("auto", "compiled") if fastsock.BACKEND == "compiled" else ("pure",):
+        assert check_code(code, choice) == fastsock.BACKEND

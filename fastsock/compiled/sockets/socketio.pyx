@@ -4,11 +4,11 @@ A Python frame less a read than in `socket.SocketIO`, whose checks are attribute
 plain one is the stdlib's, for its error. The pure backend has nothing to gain here and leaves the stdlib's class.
 """
 
-import socket as stdlib
+from fastsock._common import originals
 
 from fastsock.compiled.syscalls.posix cimport EAGAIN, EWOULDBLOCK
 
-cdef object stdlib_socketio = stdlib.SocketIO
+cdef object stdlib_socketio = originals.SocketIO
 
 
 cdef class SocketIOOps:
@@ -44,8 +44,9 @@ cdef class SocketIOOps:
             raise
 
 
-class SocketIO(SocketIOOps, stdlib.SocketIO):
-    __doc__ = stdlib.SocketIO.__doc__
+class SocketIO(SocketIOOps, originals.SocketIO):
+    __doc__ = originals.SocketIO.__doc__
+    __module__ = "fastsock"
     __slots__ = ()
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
+from fastsock._common import originals
 from fastsock._common.errors import IncompleteReadError, annotate
 
 if TYPE_CHECKING:
@@ -34,16 +35,17 @@ UNCOUNTABLE = stdlib.MSG_PEEK | getattr(stdlib, "MSG_TRUNC", 0)
 # PyPy's sendmsg goes on until all has gone, and when it times out does not say how much did.
 SENDMSG_HIDES_A_PART = sys.implementation.name == "pypy"
 
-stdlib_socket = stdlib.socket
+stdlib_socket = originals.socket
+SocketIO = originals.SocketIO  # the raw stream of makefile()
 FAMILIES = {int(family): family for family in stdlib.AddressFamily}
 KINDS = {int(kind): kind for kind in stdlib.SocketKind}
 family_of = _socket.socket.family.__get__
 kind_of = _socket.socket.type.__get__
-accepted_class: type[stdlib.socket] = stdlib.socket
+accepted_class: type[stdlib.socket] = stdlib_socket
 
 
 def bind_socket_class(cls: type[stdlib.socket]) -> None:
-    """Set the class of the sockets that `accept` makes."""
+    """Set the class of this backend's sockets, and give it what only the whole class can have."""
     global accepted_class
     accepted_class = cls
 
@@ -54,7 +56,7 @@ class SocketOps(Base):
     __slots__ = ()
 
     def accept(self) -> tuple[stdlib.socket, Any]:
-        sock, address = super().accept()
+        sock, address = stdlib_socket.accept(self)  # not super(): any object can borrow the method
         if type(sock) is stdlib_socket:
             sock.__class__ = accepted_class
         return sock, address

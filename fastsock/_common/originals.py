@@ -1,0 +1,33 @@
+"""The stdlib's own objects that install() replaces.
+
+They are not what the `socket` module says where a copy of this package is installed already: a program may install
+it, drop its modules from sys.modules, and import it again.
+"""
+
+from __future__ import annotations
+
+import socket as stdlib
+from typing import TYPE_CHECKING, Any
+
+PACKAGE = __name__.partition(".")[0]
+
+
+def original_class(cls: type) -> Any:
+    """The first of `cls` and its bases that is not made from a class of this package's."""
+    return next(base for base in cls.__mro__ if not any(map(is_own, base.__mro__)))
+
+
+def is_own(value: Any) -> bool:
+    return bool(value.__module__.partition(".")[0] == PACKAGE)
+
+
+if TYPE_CHECKING:
+    from socket import SocketIO as SocketIO
+    from socket import create_connection as create_connection
+    from socket import socket as socket
+else:
+    socket = original_class(stdlib.socket)
+    SocketIO = original_class(stdlib.SocketIO)
+    create_connection = stdlib.create_connection
+    while is_own(create_connection):
+        create_connection = create_connection.original
