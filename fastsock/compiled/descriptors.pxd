@@ -6,6 +6,10 @@ The interpreter calls a C method without an argument tuple and a type check only
 descriptor belongs to (CALL_METHOD_DESCRIPTOR_*, from 3.11 on). So the class that users get has descriptors of its
 own: some 300 user-space instructions fewer per send+recv on 3.11 (bench/instructions.py counts them, with and
 without own_methods).
+
+A specialised call checks the type itself. Every other call of a method descriptor goes through the descriptor's
+`vectorcall`, which is ours: it hands an object of another class on to the stdlib's method of that name. So
+`socket.socket.connect(sock, address)` serves a socket whose class was made from the stdlib's before install().
 """
 
 from cpython.object cimport PyObject
@@ -36,10 +40,62 @@ cdef extern from *:
             return NULL;
         return PyDescr_NewMethod((PyTypeObject *)cls, ((PyMethodDescrObject *)descriptor)->d_method);
     }
+
+    static PyObject *fastsock_foreign_methods;  /* by name, for objects of other classes */
+
+    static PyObject *fastsock_call_foreign(
+        vectorcallfunc own, PyObject *descriptor, PyObject *const *args, size_t nargsf, PyObject *kwnames)
+    {
+        PyObject *method = NULL, *result;
+        if (PyVectorcall_NARGS(nargsf) > 0 && !PyObject_TypeCheck(args[0], PyDescr_TYPE(descriptor)))
+            method = PyDict_GetItemWithError(fastsock_foreign_methods, PyDescr_NAME(descriptor));
+        if (method == NULL)
+            return PyErr_Occurred() ? NULL : own(descriptor, args, nargsf, kwnames);
+        Py_INCREF(method);
+        result = PyObject_Vectorcall(method, args, nargsf, kwnames);
+        Py_DECREF(method);
+        return result;
+    }
+
+    /* CPython has one function for each way of passing arguments: so have we, to know which to go on with. */
+    #define FASTSOCK_VECTORCALL(way) \\
+        static vectorcallfunc fastsock_own_##way; \\
+        static PyObject *fastsock_call_##way( \\
+            PyObject *descriptor, PyObject *const *args, size_t nargsf, PyObject *kwnames) \\
+        { \\
+            if (PyVectorcall_NARGS(nargsf) > 0 && Py_IS_TYPE(args[0], PyDescr_TYPE(descriptor))) \\
+                return fastsock_own_##way(descriptor, args, nargsf, kwnames); \\
+            return fastsock_call_foreign(fastsock_own_##way, descriptor, args, nargsf, kwnames); \\
+        }
+    FASTSOCK_VECTORCALL(noargs)
+    FASTSOCK_VECTORCALL(o)
+    FASTSOCK_VECTORCALL(fastcall)
+    FASTSOCK_VECTORCALL(keywords)
+
+    static void fastsock_set_foreign(PyObject *descriptor, PyObject *methods)
+    {
+        PyMethodDescrObject *method = (PyMethodDescrObject *)descriptor;
+        Py_XSETREF(fastsock_foreign_methods, Py_NewRef(methods));
+        #define FASTSOCK_SET(way) (fastsock_own_##way = method->vectorcall, method->vectorcall = fastsock_call_##way)
+        switch (method->d_method->ml_flags & (METH_NOARGS | METH_O | METH_FASTCALL | METH_VARARGS | METH_KEYWORDS)) {
+            case METH_NOARGS: FASTSOCK_SET(noargs); break;
+            case METH_O: FASTSOCK_SET(o); break;
+            case METH_FASTCALL: FASTSOCK_SET(fastcall); break;
+            case METH_FASTCALL | METH_KEYWORDS: FASTSOCK_SET(keywords); break;
+        }
+    }
+
+    /* Calling the class reaches the C function at once, though what the class has as __init__ is Python. */
+    static inline void fastsock_inherit_init(PyObject *cls, PyObject *base)
+    {
+        ((PyTypeObject *)cls)->tp_init = ((PyTypeObject *)base)->tp_init;
+    }
     """
     PyObject *new_method "fastsock_new_method"(object cls, object descriptor) except? NULL
     void set_doc "fastsock_set_doc"(object descriptor, const char *doc) noexcept
     const char *raw_doc "fastsock_raw_doc"(object descriptor) noexcept
+    void set_foreign "fastsock_set_foreign"(object descriptor, dict methods) noexcept
+    void inherit_init "fastsock_inherit_init"(object cls, object base) noexcept
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8(object text) except NULL
@@ -68,14 +124,18 @@ cdef inline list borrow_docs(type ours, tuple theirs):
     return kept
 
 
-cdef inline int own_methods(type cls, type base) except -1:
-    """Give `cls` descriptors of its own for the C methods that it inherits from `base`."""
+cdef inline int own_methods(type cls, type base, dict foreign) except -1:
+    """Give `cls` descriptors of its own for the C methods that it inherits from `base`.
+
+    Objects of other classes are served by the methods of the same names in `foreign`.
+    """
     cdef PyObject *method
     for name, descriptor in vars(base).items():
         if name.startswith("__") or name in vars(cls):
             continue
         method = new_method(cls, descriptor)
         if method != NULL:
+            set_foreign(<object>method, foreign)
             setattr(cls, name, <object>method)
             Py_DECREF(<object>method)
     return 0

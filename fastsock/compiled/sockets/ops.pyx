@@ -20,8 +20,11 @@ from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from cpython.object cimport PyObject
 from libc.string cimport memset
 
+from fastsock._common import originals
 from fastsock._common.errors import IncompleteReadError
+from fastsock.compiled.sockets.functions import functions_of
 from fastsock.compiled.sockets.socketio import SocketIO, adopt_raw_io
+from fastsock.pure.datagrams.ops import DatagramOps as PureDatagramOps
 from fastsock.pure.sockets.ops import SocketOps as PureOps
 
 from fastsock.compiled.syscalls cimport base, posix
@@ -41,7 +44,7 @@ from fastsock.compiled.syscalls.call cimport (
     begin_message,
     reported_flags,
 )
-from fastsock.compiled.descriptors cimport borrow_docs, own_methods
+from fastsock.compiled.descriptors cimport borrow_docs, inherit_init, own_methods
 from fastsock.compiled.syscalls.posix cimport (
     AF_INET,
     ECONNRESET,
@@ -86,27 +89,45 @@ ctypedef int (*AddressCall)(int fd, sockaddr *address, socklen_t *size) noexcept
 # Flags under which the same bytes come again, or none do: no total can be counted with them.
 cdef int UNCOUNTABLE = MSG_PEEK | MSG_TRUNC
 
-# Taken at import: install() changes what the module says.
-cdef object stdlib_socket = stdlib.socket
-cdef object accepted_class = stdlib.socket
+cdef object stdlib_socket = originals.socket
+cdef dict stdlib_names = vars(stdlib)
+cdef object accepted_class = stdlib_socket
 cdef object own_recv_into, own_sendmsg
+cdef object own_accept = stdlib_base._accept
 cdef dict families = {int(family): family for family in stdlib.AddressFamily}
 cdef dict kinds = {int(kind): kind for kind in stdlib.SocketKind}
 cdef tuple no_arguments = ()
 cdef object missing = object()
-cdef base.socket template = stdlib.socket()  # for the fields that only CPython's own code can fill
+cdef base.socket template = stdlib_socket()  # for the fields that only CPython's own code can fill
 template.close()
 
 
 def bind_socket_class(cls):
-    """Set the class of the sockets that `accept` makes."""
+    """Set the class of this backend's sockets, and give it what only the whole class can have."""
     global accepted_class, own_recv_into, own_sendmsg
+    foreign = {**vars(PureOps), **vars(PureDatagramOps), **vars(stdlib_base), **vars(stdlib_socket)}
     for mixin in cls.__bases__:
         if mixin is not stdlib_socket:
-            own_methods(cls, mixin)
+            own_methods(cls, mixin, foreign)
+    for function in functions_of(cls, stdlib_socket, SocketOps.__init__):
+        setattr(cls, function.__name__, function)
+    inherit_init(cls, SocketOps)
+    cls.family = property(_family, doc=stdlib_socket.family.__doc__)
+    cls.type = property(_type, doc=stdlib_socket.type.__doc__)
     accepted_class = cls
     own_recv_into = cls.recv_into
     own_sendmsg = cls.sendmsg
+
+
+# The getters of two properties, which serve the sockets of every class.
+
+
+def _family(base.socket sock, /):
+    return families.get(sock.sock_family, sock.sock_family)
+
+
+def _type(base.socket sock, /):
+    return kinds.get(sock.sock_type, sock.sock_type)
 
 
 cdef class SocketOps(base.socket):
@@ -149,7 +170,11 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Address address
         cdef Call call
         cdef int fd
-        if not is_packed_here(self.sock_family) or getdefaulttimeout() is not None:
+        if (
+            not is_packed_here(self.sock_family)
+            or getdefaulttimeout() is not None
+            or overrides(self, "_accept", own_accept)
+        ):
             sock, python_address = stdlib_socket.accept(self)
             if type(sock) is stdlib_socket:
                 sock.__class__ = accepted_class
@@ -161,13 +186,19 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         # No first try: without a MSG_DONTWAIT it could block, where another process has changed the fd's O_NONBLOCK.
         fd = wait_and_perform(sys_accept, &call, call.timeout > 0)
         try:
-            sock = adopt(fd, self)
+            python_address = unpack(&address, call.address_size)
+            cls = stdlib_names["socket"]
+            sock = adopt(fd, self) if cls is accepted_class or cls is stdlib_socket else None
         except BaseException:
             posix.close(fd)
             raise
-        if not HAVE_ACCEPT4 and call.timeout > 0:
+        if sock is None:  # another library has put its own there, for all sockets of the process
+            sock = cls(self.family, self.type, self.proto, fileno=fd)
+            if call.timeout > 0:
+                sock.setblocking(True)
+        elif not HAVE_ACCEPT4 and call.timeout > 0:
             sock.setblocking(True)  # BSD's accept passes O_NONBLOCK on
-        return sock, unpack(&address, call.address_size)
+        return sock, python_address
 
     def close(self):
         cdef int fd = self.sock_fd
@@ -197,7 +228,8 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
 
     def makefile(self, mode="r", buffering=None, *, encoding=None, errors=None, newline=None):
         if mode == "rb" and buffering is None:  # what http.client, smtplib and others ask for
-            raw = SocketIO(self, "r")
+            raw_class = stdlib_names["SocketIO"]
+            raw = (SocketIO if raw_class is originals.SocketIO else raw_class)(self, "r")
             self._io_refs += 1
             return io.BufferedReader(raw)
         return adopt_raw_io(
@@ -270,14 +302,6 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         if not is_packed_here(self.sock_family):
             return stdlib_base.getpeername(self)
         return ask_address(self, posix.getpeername)
-
-    @property
-    def family(self):
-        return families.get(self.sock_family, self.sock_family)
-
-    @property
-    def type(self):
-        return kinds.get(self.sock_type, self.sock_type)
 
     # Sending
 
