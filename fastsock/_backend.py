@@ -13,6 +13,8 @@ from types import ModuleType
 
 CHOICES = ("auto", "compiled", "pure")
 TOPICS = ("sockets.ops", "datagrams.ops", "streams.stream", "constants")
+# Imported with fastsock.asyncio, not before: who does not use asyncio does not pay for it.
+ASYNCIO_TOPICS: tuple[str, ...] = ()
 
 
 def load(backend: str) -> list[ModuleType]:
@@ -37,3 +39,8 @@ def choose() -> tuple[str, str, list[ModuleType]]:
 
 BACKEND, BACKEND_REASON, modules = choose()
 ops, datagram, stream, constants = modules
+
+
+def load_topic(topic: str) -> ModuleType:
+    """Import one of ASYNCIO_TOPICS on the backend that was chosen."""
+    return importlib.import_module(f"fastsock.{BACKEND}.{topic}")

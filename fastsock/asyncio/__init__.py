@@ -1,0 +1,8 @@
+"""asyncio, faster: an event loop, and streams that receive into their own buffers.
+
+`run(main())` is `asyncio.run` on an `EventLoop`; `fastsock.install()` gives the same to asyncio's own loops.
+"""
+
+from fastsock.asyncio.event_loop import EventLoop, new_event_loop, run
+
+__all__ = ["EventLoop", "new_event_loop", "run"]
