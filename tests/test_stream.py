@@ -1281,8 +1281,8 @@ def test_objects_that_lie(fastsock):
         def send(self, data):
             return self.result
 
-    stream = fastsock.SocketStream(Lying())
     for Lying.result in (-1, 2**20):
+        stream = fastsock.SocketStream(Lying())
         with pytest.raises(ValueError, match=r"recv_into\(\) returned"):
             stream.read(1)
         with pytest.raises(ValueError, match=r"send\(\) returned"):

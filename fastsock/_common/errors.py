@@ -7,6 +7,11 @@ import errno
 import os
 import socket as stdlib
 
+# Why a stream's writing side is broken: what is to be sent next is not known any more, or not there.
+LOST = ""  # with the connection: the system's own text is enough
+NOT_KEPT = "there was no memory for what a write left"
+UNCERTAIN = "a send() failed without saying whether its bytes went"
+
 
 def annotate(error: BaseException, **attributes: object) -> None:
     """Set attributes of an exception; one that takes none goes on without."""
@@ -82,6 +87,14 @@ def too_large(size: int | None, consumed: int, max_size: int) -> LimitOverrunErr
     """The error for a frame over the limit; its size is None if its end is not known."""
     frame = f"a frame of {size} bytes" if size is not None else "a frame without its delimiter so far"
     return LimitOverrunError(f"{frame} is larger than max_size, {max_size}", consumed, size, max_size)
+
+
+def broken_stream(reason: str) -> BrokenPipeError:
+    """The error for a write on a stream that can't send what a write before left: anything else would not be it."""
+    text = os.strerror(errno.EPIPE)
+    error = BrokenPipeError(errno.EPIPE, f"{text}: {reason}" if reason else text)
+    annotate(error, transferred=0)
+    return error
 
 
 # Datagrams

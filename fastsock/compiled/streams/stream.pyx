@@ -13,11 +13,21 @@ from _socket import socket as stdlib_base
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release, PyObject_GetBuffer
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.exc cimport PyErr_GivenExceptionMatches
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
 from libc.string cimport memcpy, memset
 
-from fastsock._common.errors import IncompleteReadError, LimitOverrunError, accepted, busy, not_writable, too_large
+from fastsock._common import errors
+from fastsock._common.errors import (
+    IncompleteReadError,
+    LimitOverrunError,
+    accepted,
+    broken_stream,
+    busy,
+    not_writable,
+    too_large,
+)
 from fastsock._common.stream_parameters import check, separator_of, separators_of
 from fastsock.compiled.sockets.ops import SocketOps
 from fastsock.pure.sockets import ops as pure_ops
@@ -57,7 +67,8 @@ from fastsock.compiled.streams.framing cimport (
     find_prefixed,
 )
 from fastsock.compiled.syscalls.clock cimport monotonic
-from fastsock.compiled.syscalls.posix cimport IOV_MAX, POLLIN, POLLOUT, msghdr
+from fastsock.compiled.syscalls.posix cimport IOV_MAX, POLLIN, POLLOUT, iovec, msghdr
+from fastsock.compiled.syscalls.progress cimport note_transferred
 from fastsock.compiled.syscalls.vector cimport Vector, advance_vector, begin_vector, release_vector, lock_vector
 from fastsock.compiled.syscalls.wait cimport check_progress, perform, remaining
 
@@ -69,6 +80,12 @@ cdef enum:
     AHEAD_SIZE = 256 * 1024   # bytes; memory for a frame is taken as it comes from there on
     JOIN_SIZE = 8 * 1024      # bytes that are copied into one place sooner than sent from several
     RECORD_SIZE = 16 * 1024   # bytes of a TLS record: up to that many are put together for one send()
+
+cdef enum Broken:
+    INTACT
+    LOST          # the connection, and with it what was kept
+    NOT_KEPT      # there was no memory for what a failed write left
+    UNCERTAIN     # a send() ended by an exception that does not say whether its bytes went
 
 cdef bytes NEWLINE = b"\n"
 
@@ -128,6 +145,8 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef bint at_end
     cdef bint reading
     cdef bint writing
+    cdef Broken broken
+    cdef Py_ssize_t sent       # bytes, by the call that is writing
     cdef Py_ssize_t tried      # bytes of the last part that a send() refused: ssl wants no fewer when it is tried again
     cdef object __weakref__
 
@@ -292,26 +311,13 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     def writelines(self, buffers, /):
         cdef Vector vector
-        cdef Py_ssize_t i
         buffers = list(buffers)
         if not lock_vector(buffers, False, &vector):
             for buffer in buffers:
                 memoryview(buffer).cast("B").release()  # raises what is wrong with one of them
             raise BufferError("a buffer could not be locked")
         try:
-            self.begin_write()
-            try:
-                if buffered(&self.output) + vector.size <= max(self.write_buffer, 0 if self.is_plain else RECORD_SIZE):
-                    for i in range(vector.count):
-                        append(&self.output, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
-                    if buffered(&self.output) > self.write_buffer:
-                        self.flush_output()
-                elif self.is_plain:
-                    self.send_vector(&vector, False)
-                else:
-                    self.put_each(buffers, &vector)
-            finally:
-                self.writing = False
+            self.put_vector(&vector, buffers, 0 if self.is_plain else RECORD_SIZE)
         finally:
             release_vector(&vector)
 
@@ -370,7 +376,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     def close(self):
         try:
-            if buffered(&self.output) > 0 and not is_closed(self.sock) and not self.writing:
+            if (buffered(&self.output) > 0 or self.broken > LOST) and not is_closed(self.sock) and not self.writing:
                 self.flush()
         finally:
             self.close_socket()
@@ -550,13 +556,21 @@ One thread may read while another writes. Two that read, or two that write, get 
                 reserve_exactly(&self.input, size)
             while buffered(&self.input) < size:
                 if self.at_end or (self.receive_more(&call) if is_large else self.receive(&call, size)) == 0:
-                    raise IncompleteReadError(consume(&self.input, buffered(&self.input)), size)
+                    raise self.incomplete(size)
         except BaseException:
             shrink(&self.input)
             raise
         finally:
             self.end_read()
         return 0
+
+    cdef object incomplete(self, expected):
+        """The error at the end of the stream, for what came: that leaves the buffer once it is in the error."""
+        error = IncompleteReadError(
+            PyBytes_FromStringAndSize(self.input.data + self.input.start, buffered(&self.input)), expected
+        )
+        drop(&self.input)
+        return error
 
     # Separators
 
@@ -638,7 +652,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int receive_or_end(self, Call *call) except -1:
         """Receive once, on the way to a separator: what is buffered may double."""
         if self.receive(call, 2 * buffered(&self.input) + 1) == 0:
-            raise IncompleteReadError(consume(&self.input, buffered(&self.input)), None)
+            raise self.incomplete(None)
         return 0
 
     # Frames in the buffer
@@ -701,8 +715,7 @@ One thread may read while another writes. Two that read, or two that write, get 
                 if found != PARTIAL:
                     self.refuse(found, frame)
                 if self.receive(&call, min(frame.total, max(<Py_ssize_t>AHEAD_SIZE, 2 * buffered(&self.input)))) == 0:
-                    expected = None if self.framing.prefix == DELIMITED else frame.total
-                    raise IncompleteReadError(consume(&self.input, buffered(&self.input)), expected)
+                    raise self.incomplete(None if self.framing.prefix == DELIMITED else frame.total)
         except BaseException:
             shrink(&self.input)
             raise
@@ -723,196 +736,206 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef int begin_write(self) except -1:
         if self.writing:
             raise busy("writing")
+        if self.broken != INTACT:
+            raise broken_stream(
+                errors.NOT_KEPT if self.broken == NOT_KEPT else errors.UNCERTAIN if self.broken == UNCERTAIN
+                else errors.LOST
+            )
         self.writing = True
         return 0
 
     cdef int put(
         self, data, Py_buffer *view, const char *head, Py_ssize_t head_size, const char *tail, Py_ssize_t tail_size
     ) except -1:
-        """put_next(), as the one call that writes."""
-        self.begin_write()
-        try:
-            return self.put_next(data, view, head, head_size, tail, tail_size)
-        finally:
-            self.writing = False
-
-    cdef int put_next(
-        self, data, Py_buffer *view, const char *head, Py_ssize_t head_size, const char *tail, Py_ssize_t tail_size
-    ) except -1:
         """Send or keep what is kept, a head, the data and a tail."""
         cdef Vector vector
-        cdef Py_ssize_t total = buffered(&self.output) + head_size + view.len + tail_size
-        if total > self.write_buffer and total > (JOIN_SIZE if self.is_plain else RECORD_SIZE):
-            if self.is_plain:
-                begin_vector(&vector)
-                add_to_vector(&vector, self.output.data + self.output.start, buffered(&self.output))
-                add_to_vector(&vector, head, head_size)
-                add_to_vector(&vector, view.buf, view.len)
-                add_to_vector(&vector, tail, tail_size)
-                self.send_vector(&vector, True)
-                return 0
-            append(&self.output, head, head_size)
-            self.send_by_method(data, tail, tail_size)
-            return 0
-        if total == view.len and total > self.write_buffer and self.is_plain:
-            self.send_data(<char *>view.buf, view.len)
-            return 0
-        make_room(&self.output, total - buffered(&self.output))  # all of it, lest memory ends behind the head
-        append(&self.output, head, head_size)
-        append(&self.output, view.buf, view.len)
-        append(&self.output, tail, tail_size)
-        if total > self.write_buffer:
-            self.flush_output()
+        cdef Py_ssize_t join_size = JOIN_SIZE
+        begin_vector(&vector)
+        add_to_vector(&vector, NULL, 0)  # a place for what is kept
+        add_to_vector(&vector, head, head_size)
+        add_to_vector(&vector, view.buf, view.len)
+        add_to_vector(&vector, tail, tail_size)
+        vector.first = 1
+        if not self.is_plain:
+            return self.put_vector(&vector, (None, None, data, None), RECORD_SIZE)
+        if vector.size == view.len and buffered(&self.output) == 0:
+            join_size = 0  # it is in one place
+        return self.put_vector(&vector, None, join_size)
+
+    cdef int put_vector(self, Vector *vector, objects, Py_ssize_t join_size) except -1:
+        """Send or keep what is kept and then a vector's parts; up to `join_size` bytes are put together first.
+
+        `objects` are those whose memory the parts are, None for a part that is always put together with others.
+        """
+        cdef Py_ssize_t total
+        self.begin_write()
+        try:
+            total = buffered(&self.output) + vector.size
+            if total <= max(self.write_buffer, join_size):
+                make_room(&self.output, vector.size)  # all of it, or the call has done nothing
+                append_rest(&self.output, vector)
+                if total <= self.write_buffer:
+                    return 0
+            self.send_all(vector, objects)
+        finally:
+            self.writing = False
         return 0
 
     cdef int flush_output(self) except -1:
         """Send what is kept."""
-        cdef Py_ssize_t sent = 0
-        cdef Call call
+        cdef Vector vector
         if buffered(&self.output) == 0:
             return 0
-        self.begin_call(&call, POLLOUT)
+        begin_vector(&vector)
+        return self.send_all(&vector, None)
+
+    cdef int send_all(self, Vector *vector, objects) except -1:
+        """Send what is kept and then a vector's parts; what does not go is kept, or else the stream is broken.
+
+        Each send() is accounted for at once, in `output` and in the vector, by what can't fail: so they always hold
+        what has not gone yet.
+        """
+        cdef Call call
+        self.sent = 0
         try:
-            while True:
-                call.data = self.output.data + self.output.start
-                call.size = buffered(&self.output)
-                sent += self.send_once(&call)
-                if buffered(&self.output) == 0:
-                    return 0
-                check_progress(&call)
+            self.begin_call(&call, POLLOUT)
+            if self.is_plain:
+                self.send_by_calls(&call, vector)
+            else:
+                self.send_by_methods(&call, vector, objects)
         except BaseException as error:
-            error.transferred = sent
-            if isinstance(error, ConnectionError):
+            if PyErr_GivenExceptionMatches(error, ConnectionError):
+                self.broken = LOST
+            elif self.broken == INTACT:
+                self.keep_rest(vector)
+            if self.broken != INTACT:
                 drop(&self.output)
             shrink(&self.output)
+            note_transferred(error, self.sent)
             raise
+        return 0
 
-    cdef ssize_t send_once(self, Call *call) except -1:
-        """Send once of what is kept."""
-        cdef ssize_t sent
-        if self.is_plain:
-            sent = perform(sys_send, call)
+    cdef void keep_rest(self, Vector *vector) noexcept:
+        """Keep what a failed call left of a vector."""
+        cdef Py_ssize_t i, rest = 0
+        for i in range(vector.first, vector.count):
+            rest += vector.iovecs[i].iov_len
+        try:
+            make_room(&self.output, rest)
+        except MemoryError:
+            self.broken = NOT_KEPT
         else:
-            sent = self.send_part(call, lend(&self.output, self.output.start, self.output.end, False))
-        discard(&self.output, sent)
-        return sent
+            append_rest(&self.output, vector)
 
-    cdef int send_data(self, const char *data, Py_ssize_t size) except -1:
-        """Send from the caller's memory; what does not go is kept."""
-        cdef Call call
-        cdef Py_ssize_t sent = 0
-        if size == 0:
-            return 0
-        try:
-            self.begin_call(&call, POLLOUT)
-            call.data = <char *>data
-            call.size = size
-            while True:
-                sent += perform(sys_send, &call)
-                if sent == size:
-                    return 0
-                call.data = <char *>data + sent
-                call.size = size - sent
-                check_progress(&call)
-        except BaseException as error:
-            error.transferred = sent
-            if not isinstance(error, ConnectionError):
-                append(&self.output, data + sent, size - sent)
-            raise
+    cdef int send_by_calls(self, Call *call, Vector *vector) except -1:
+        cdef Py_ssize_t sent, kept
+        advance_vector(vector, 0)  # past empty parts
+        while buffered(&self.output) > 0 or vector.first < vector.count:
+            if self.sent > 0:
+                check_progress(call)
+            PySys_Audit("socket.sendmsg", "OO", <PyObject *>self.sock, <PyObject *>None)
+            sent = self.send_some(call, vector)
+            self.sent += sent
+            kept = min(sent, buffered(&self.output))
+            if kept > 0:
+                discard(&self.output, kept)
+            vector.size -= sent - kept
+            advance_vector(vector, sent - kept)
+        return 0
 
-    cdef int send_vector(self, Vector *vector, bint with_kept) except -1:
-        """Send from several places, of which what is kept is the first or goes before; what does not go is kept."""
+    cdef ssize_t send_some(self, Call *call, Vector *vector) except -1:
+        """Make one system call, for what is kept and as many of a vector's parts as it takes."""
         cdef msghdr message
-        cdef Call call
-        cdef Py_ssize_t sent = 0
-        try:
-            if not with_kept:
-                self.flush_output()
-            self.begin_call(&call, POLLOUT)
-            memset(&message, 0, sizeof(message))
-            call.message = &message
-            call.size = vector.size
-            while vector.size > 0:
-                message.msg_iov = &vector.iovecs[vector.first]
-                message.msg_iovlen = min(vector.count - vector.first, IOV_MAX)
-                PySys_Audit("socket.sendmsg", "OO", <PyObject *>self.sock, <PyObject *>None)
-                sent += perform(sys_sendmsg, &call)
-                if not advance_vector(vector, sent - (vector.size - call.size)):
-                    break
-                call.size = vector.size - sent
-                check_progress(&call)
-            drop(&self.output)
-        except BaseException as error:
-            error.transferred = getattr(error, "transferred", 0) + sent
-            self.keep_rest(vector, with_kept, isinstance(error, ConnectionError))
-            raise
+        cdef Py_ssize_t first = vector.first
+        cdef Py_ssize_t kept = buffered(&self.output)
+        if kept > 0 and (first == 0 or first == vector.count):  # no place before the parts, or no parts
+            call.data = self.output.data + self.output.start
+            call.size = kept
+            return perform(sys_send, call)
+        if kept > 0:
+            first -= 1
+            vector.iovecs[first].iov_base = self.output.data + self.output.start
+            vector.iovecs[first].iov_len = kept
+        elif first == vector.count - 1:
+            call.data = vector.iovecs[first].iov_base
+            call.size = vector.iovecs[first].iov_len
+            return perform(sys_send, call)
+        memset(&message, 0, sizeof(message))
+        message.msg_iov = &vector.iovecs[first]
+        message.msg_iovlen = min(vector.count - first, IOV_MAX)
+        call.message = &message
+        call.size = kept + vector.size
+        return perform(sys_sendmsg, call)
+
+    cdef int send_by_methods(self, Call *call, Vector *vector, objects) except -1:
+        cdef Py_ssize_t index, size
+        while vector.first < vector.count:
+            index = vector.first
+            size = vector.iovecs[index].iov_len
+            if objects[index] is None or buffered(&self.output) + size <= RECORD_SIZE:
+                append(&self.output, vector.iovecs[index].iov_base, size)
+                vector.size -= size
+                vector.first += 1
+                continue
+            self.send_output_by_method(call)
+            if size > RECORD_SIZE:
+                self.send_from_memory(call, vector, objects[index])
+        return self.send_output_by_method(call)
+
+    cdef int send_output_by_method(self, Call *call) except -1:
+        cdef Py_ssize_t sent
+        while buffered(&self.output) > 0:
+            sent = self.send_part(call, lend(&self.output, self.output.start, self.output.end, False))
+            self.sent += sent
+            discard(&self.output, sent)
         return 0
 
-    cdef int keep_rest(self, Vector *vector, bint with_kept, bint is_lost) except -1:
-        """Keep what a failed send left of a vector, unless the connection is lost."""
-        cdef Buffer before = self.output
-        cdef Py_ssize_t i
-        if with_kept:
-            memset(&self.output, 0, sizeof(self.output))
-        try:
-            if not is_lost:
-                for i in range(vector.first, vector.count):
-                    append(&self.output, vector.iovecs[i].iov_base, vector.iovecs[i].iov_len)
-        finally:
-            if with_kept:
-                drop(&before)
-        return 0
-
-    cdef int put_each(self, list buffers, Vector *vector) except -1:
-        """put_next() each of a vector's buffers."""
-        cdef Py_ssize_t i = 0
-        try:
-            while i < vector.count:
-                i += 1
-                self.put_next(buffers[i - 1], &vector.views[i - 1], NULL, 0, NULL, 0)
-        except BaseException as error:
-            vector.first = i
-            self.keep_rest(vector, False, isinstance(error, ConnectionError))
-            raise
-        return 0
-
-    cdef int send_by_method(self, data, const char *tail, Py_ssize_t tail_size) except -1:
-        """Send what is kept, the data from the caller's memory, and a tail; what does not go is kept."""
-        cdef Py_buffer rest
-        cdef Py_ssize_t sent = 0
-        cdef Call call
+    cdef int send_from_memory(self, Call *call, Vector *vector, data) except -1:
+        """Send the vector's first part, which is that object's memory."""
+        cdef Py_ssize_t sent, index = vector.first
+        cdef Py_ssize_t size = vector.iovecs[index].iov_len
         view = memoryview(data).cast("B")
         try:
-            self.flush_output()
-            self.begin_call(&call, POLLOUT)
-            while sent < len(view):
-                if sent:
-                    check_progress(&call)
-                sent += self.send_part(&call, view[sent:])
-        except BaseException as error:
-            error.transferred = getattr(error, "transferred", 0) + sent
-            if not isinstance(error, ConnectionError):
-                PyObject_GetBuffer(view, &rest, PyBUF_SIMPLE)
-                try:
-                    append(&self.output, <char *>rest.buf + sent, rest.len - sent)
-                    append(&self.output, tail, tail_size)
-                finally:
-                    PyBuffer_Release(&rest)
-            raise
+            while vector.first == index:
+                sent = self.send_part(call, view[size - <Py_ssize_t>vector.iovecs[index].iov_len:])
+                self.sent += sent
+                vector.size -= sent
+                if sent < <Py_ssize_t>vector.iovecs[index].iov_len:
+                    vector.iovecs[index].iov_base = <char *>vector.iovecs[index].iov_base + sent
+                    vector.iovecs[index].iov_len -= sent
+                else:
+                    vector.first += 1
         finally:
-            view.release()
-        append(&self.output, tail, tail_size)
-        self.flush_output()
+            release(view)
         return 0
 
     cdef Py_ssize_t send_part(self, Call *call, view) except -1:
-        """One send() of the socket. Under a deadline it is given a record at a time, since it may wait for room."""
-        cdef Py_ssize_t sent
+        """One send() of the socket. Under a deadline it is given a record at a time, since it may wait for room.
+
+        An OSError says that nothing of it went. Any other exception may have come after the bytes had gone: a signal
+        handler's, or a MemoryError for the number that send() returns.
+        """
+        cdef Py_ssize_t size, sent
+        if self.sent > 0:
+            check_progress(call)
         self.await_turn(call, pure_ops.WRITABLE)
         part = view[:max(<Py_ssize_t>RECORD_SIZE, self.tried)] if self.end != 0 else view
         try:
-            self.tried = len(part)
-            sent = accepted(self.sock.send(part), len(part), "send")
+            size = self.tried = len(part)
+            send = self.sock.send
+            self.broken = UNCERTAIN
+            try:
+                result = send(part)
+            except OSError:
+                self.broken = INTACT
+                raise
+            if result is None:
+                self.broken = INTACT
+                accepted(result, size, "send")
+            sent = result
+            if not 0 <= sent <= size:
+                accepted(result, size, "send")
+            self.broken = INTACT
             self.tried = 0
             return sent
         finally:
@@ -934,7 +957,7 @@ cdef int release(view) except -1:
     """End a memoryview that was lent for a call; who took one of it in turn keeps the memory."""
     try:
         view.release()
-    except BufferError:
+    except (BufferError, MemoryError):
         pass
     return 0
 
@@ -949,11 +972,22 @@ cdef int lock_data(data, Py_buffer *view) except -1:
 
 
 cdef inline void add_to_vector(Vector *vector, const void *data, Py_ssize_t size) noexcept:
-    if size > 0:
-        vector.iovecs[vector.count].iov_base = <void *>data
-        vector.iovecs[vector.count].iov_len = size
-        vector.count += 1
-        vector.size += size
+    vector.iovecs[vector.count].iov_base = <void *>data
+    vector.iovecs[vector.count].iov_len = size
+    vector.count += 1
+    vector.size += size
+
+
+cdef inline void append_rest(Buffer *buffer, Vector *vector) noexcept:
+    """Put copies of a vector's parts behind what is buffered, where make_room() has made room for them."""
+    cdef iovec *part
+    while vector.first < vector.count:
+        part = &vector.iovecs[vector.first]
+        if part.iov_len > 0:
+            memcpy(buffer.data + buffer.end, part.iov_base, part.iov_len)
+            buffer.end += part.iov_len
+        vector.first += 1
+    vector.size = 0
 
 
 cdef bint has_delimiter(Py_buffer *view, bytes delimiter) except -1:

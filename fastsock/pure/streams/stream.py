@@ -11,13 +11,33 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from fastsock._common.errors import IncompleteReadError, LimitOverrunError, accepted, busy, not_writable, too_large
+from fastsock._common.errors import (
+    LOST,
+    NOT_KEPT,
+    UNCERTAIN,
+    IncompleteReadError,
+    LimitOverrunError,
+    accepted,
+    annotate,
+    broken_stream,
+    busy,
+    not_writable,
+    too_large,
+)
 from fastsock._common.stream_parameters import DELIMITED, VARINT, check, separator_of, separators_of
-from fastsock.pure.sockets.ops import IOV_MAX, READABLE, SENDMSG_HIDES_A_PART, WRITABLE, has_pending, is_ready
+from fastsock.pure.sockets.ops import (
+    IOV_MAX,
+    READABLE,
+    SENDMSG_HIDES_A_PART,
+    WRITABLE,
+    as_bytes,
+    has_pending,
+    is_ready,
+)
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from _typeshed import ReadableBuffer, WriteableBuffer
@@ -25,7 +45,7 @@ if TYPE_CHECKING:
     from fastsock._common.stream_parameters import ByteOrder, Prefix
 
 # The stdlib's sendmsg, where it makes one call and says how much went; PyPy's does not.
-SENDMSG = None if SENDMSG_HIDES_A_PART else getattr(stdlib.socket, "sendmsg", None)
+SENDMSG: Any = None if SENDMSG_HIDES_A_PART else getattr(stdlib.socket, "sendmsg", None)
 DONTWAIT = getattr(stdlib, "MSG_DONTWAIT", 0)
 
 READ_SIZE = 64 * 1024  # bytes asked for at a receive, unless more is known to come
@@ -79,6 +99,7 @@ class SocketStream:
 
     __slots__ = (
         "__weakref__",
+        "_broken",
         "_delimiter",
         "_end",
         "_eof",
@@ -128,6 +149,7 @@ class SocketStream:
         self._input: bytes | bytearray = b""  # bytes can be sliced at once; only a part of something is a bytearray
         self._start = 0  # of what is buffered, in _input
         self._output = bytearray()
+        self._broken: str | None = None  # why what is to be sent next is not known any more
         self._searched: tuple[bytes, int] | None = None
         self._eof = False
         self._end: float | None = None
@@ -334,8 +356,7 @@ class SocketStream:
 
     def flush(self) -> None:
         """Send all that is kept. Errors are write()'s."""
-        with Turn(self._writing, "writing"):
-            self._send([])
+        self._write([])
 
     # Deadlines
 
@@ -366,6 +387,7 @@ class SocketStream:
         with Turn(self._reading, "reading"), Turn(self._writing, "writing"):
             if buffered := len(self._input) - self._start:
                 raise RuntimeError(f"{buffered} bytes came before start_tls(), unprotected")
+            self._check_broken()
             self._send([])
             self._wrap(context, server_hostname, server_side)
 
@@ -377,7 +399,7 @@ class SocketStream:
     def close(self) -> None:
         """Flush, and close the socket. A read that waits in another thread finds the end of the stream."""
         try:
-            if self._output and not is_closed(self._socket) and not self._writing.locked():
+            if (self._output or self._broken) and not is_closed(self._socket) and not self._writing.locked():
                 self.flush()
         finally:
             self._close()
@@ -450,7 +472,13 @@ class SocketStream:
         call = Call(self, READABLE)
         while (buffered := len(self._input) - self._start) < size:
             if not self._receive(call, size - buffered):
-                raise IncompleteReadError(self._consume(buffered), size)
+                raise self._incomplete(size)
+
+    def _incomplete(self, expected: int | None) -> IncompleteReadError:
+        """The error at the end of the stream, for what came: that leaves the buffer once it is in the error."""
+        error = IncompleteReadError(bytes(self._input[self._start :]), expected)
+        self._go_on(len(self._input))
+        return error
 
     def _consume(self, size: int) -> bytes:
         """The first bytes, which are there; they leave the buffer."""
@@ -488,7 +516,7 @@ class SocketStream:
             if offset > self._limit:
                 raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
             if not self._receive(call):
-                raise IncompleteReadError(self._consume(buffered), None)
+                raise self._incomplete(None)
         if start > self._limit:
             raise LimitOverrunError("Separator is found, but chunk is longer than limit", start)
         return self._consume(end)
@@ -517,7 +545,7 @@ class SocketStream:
                 return start, end, behind
             buffered, needed = len(self._input) - self._start, behind - self._start
             if not self._receive(call, min(needed - buffered, buffered)):
-                raise IncompleteReadError(self._consume(buffered), None if self._prefix == DELIMITED else needed)
+                raise self._incomplete(None if self._prefix == DELIMITED else needed)
 
     def _find_frame(self, position: int) -> tuple[int, int, int]:
         """(start, end, behind it) of the frame that begins there; it is whole if _input goes up to behind it.
@@ -583,61 +611,116 @@ class SocketStream:
         encoded.append(size)
         return bytes(encoded)
 
+    def _check_broken(self) -> None:
+        if self._broken is not None:
+            raise broken_stream(self._broken)
+
     def _write(self, buffers: list[ReadableBuffer]) -> None:
-        with contextlib.ExitStack() as stack:
-            views = [stack.enter_context(stack.enter_context(memoryview(buffer)).cast("B")) for buffer in buffers]
-            stack.enter_context(Turn(self._writing, "writing"))
-            total = sum(map(len, views))
-            if len(self._output) + total <= self._write_buffer:
-                for view in views:
-                    self._output += view
+        """Send or keep these; send what is kept if there are none."""
+        exports: list[memoryview] = []
+        is_free: list[bool] = []
+        try:
+            views = [as_bytes(buffer, exports) for buffer in buffers]
+            call_once(is_free, self._writing.acquire, False)
+            if not is_free[0]:
+                raise busy("writing")
+            self._check_broken()
+            if buffers and len(self._output) + sum(map(len, views)) <= self._write_buffer:
+                self._output += b"".join(views)
             else:
                 self._send(views)
+        finally:
+            if is_free and is_free[0]:
+                self._writing.release()
+            for view in reversed(exports):
+                view.release()
 
     def _send(self, views: list[memoryview]) -> None:
-        """Send what is kept and then these; what does not go is kept."""
+        """Send what is kept and then these; what does not go is kept, or else the stream is broken."""
+        self._broken = UNCERTAIN  # until it is known what is left, whatever comes in between
+        sending = Sending()
+        try:
+            if self._output:
+                with memoryview(self._output) as kept:
+                    self._send_parts([kept, *views], sending)
+                self._output = bytearray()
+            else:
+                self._send_parts(views.copy(), sending)
+        except BaseException as error:
+            sent = sum(sending.sizes)
+            broken: str | None = None
+            if isinstance(error, ConnectionError):
+                broken = LOST
+            elif sending.may_have_sent(error):
+                broken = UNCERTAIN
+            else:
+                try:
+                    self._keep_rest(views, sent)
+                except MemoryError:
+                    broken = NOT_KEPT
+            if broken is not None:
+                self._output = bytearray()
+            self._broken = broken
+            annotate(error, transferred=sent)
+            raise
+        self._broken = None
+
+    def _keep_rest(self, views: list[memoryview], sent: int) -> None:
+        """Keep what a failed call left: of what was kept, and of these, without the first `sent` bytes."""
+        rest: list[memoryview] = []
+        behind = len(self._output)
+        for view in views:
+            if behind + len(view) > sent:
+                rest.append(view[max(sent - behind, 0) :])
+            behind += len(view)
+        new = b"".join(rest)
+        try:
+            del self._output[:sent]
+        except BufferError:  # a send() has kept what it was given
+            self._output = self._output[sent:]
+        self._output += new
+
+    def _send_parts(self, parts: list[memoryview], sending: Sending) -> None:
         call = Call(self, WRITABLE)
-        parts = [memoryview(bytes(self._output)), *views] if self._output else views
-        self._output.clear()
-        if sum(map(len, parts)) <= RECORD_SIZE:
+        if len(parts) > 1 and sum(map(len, parts)) <= RECORD_SIZE:
             parts = [memoryview(b"".join(parts))]
-        transferred = 0
+        first = 0
         try:
             while True:
-                while parts and not parts[0]:
-                    parts = parts[1:]
-                if not parts:
+                while first < len(parts) and not parts[first]:
+                    first += 1
+                if first == len(parts):
                     return
                 call.wait()
-                size = self._send_once(call, parts)
-                transferred += size
-                while parts and size >= len(parts[0]):
-                    size -= len(parts[0])
-                    parts = parts[1:]
+                size = self._send_once(call, parts, first, sending)
+                while first < len(parts) and size >= len(parts[first]):
+                    size -= len(parts[first])
+                    first += 1
                 if size:
-                    parts = [parts[0][size:], *parts[1:]]
-        except BaseException as error:
-            error.transferred = transferred  # type: ignore[attr-defined]
-            if not isinstance(error, ConnectionError):
-                self._output += b"".join(parts)
-            raise
+                    rest = parts[first][size:]
+                    if sending.rest is not None:
+                        sending.rest.release()
+                    sending.rest = parts[first] = rest
+        finally:
+            if sending.rest is not None:
+                sending.rest.release()
 
-    def _send_once(self, call: Call, parts: list[memoryview]) -> int:
-        sock, asked = self._socket, len(parts[0])
+    def _send_once(self, call: Call, parts: list[memoryview], first: int, sending: Sending) -> int:
+        sock = self._socket
         if SENDMSG is not None and getattr(type(sock), "sendmsg", None) is SENDMSG:
             # A blocking send would wait for room for all of it, past the deadline.
             flags = DONTWAIT if call.timeout is None and call.end is not None else 0
-            batch = parts[:IOV_MAX]
-            asked = sum(map(len, batch))
+            batch = parts[first : first + IOV_MAX]
             try:
-                return accepted(sock.sendmsg(batch, (), flags), asked, "sendmsg")
+                return sending.call(SENDMSG, sum(map(len, batch)), sock, batch, (), flags)
             except BlockingIOError:
                 if flags:
                     return 0
                 raise
-        with parts[0][: max(RECORD_SIZE, self._tried) if call.end is not None else asked] as part:
+        asked = len(parts[first])
+        with parts[first][: max(RECORD_SIZE, self._tried) if call.end is not None else asked] as part:
             self._tried = len(part)
-            sent = accepted(sock.send(part), len(part), "send")
+            sent = sending.call(sock.send, len(part), part)
             self._tried = 0
             return sent
 
@@ -650,6 +733,42 @@ class SocketStream:
         if not self._reading.locked():
             self._input, self._start = b"", 0
         self._socket.close()
+
+
+def call_once(results: list[Any], function: Callable[..., Any], *arguments: Any) -> None:
+    """Append what a function in C returns: in one step of the interpreter, so that no signal handler comes between."""
+    results.extend(map(function, *((argument,) for argument in arguments)))
+
+
+class Sending:
+    """How far the sends of one call have come."""
+
+    __slots__ = ("begun", "is_plain", "rest", "sizes")
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.sizes: list[int] = []  # of the sends that are done
+        self.is_plain = False
+        self.rest: memoryview | None = None
+
+    def call(self, send: Callable[..., Any], asked: int, *arguments: Any) -> int:
+        """Make one send, of at most `asked` bytes; how many went."""
+        self.is_plain = send is SENDMSG
+        self.begun = len(self.sizes) + 1
+        call_once(self.sizes, send, *arguments)
+        size = self.sizes[-1]
+        if size is None or not 0 <= size <= asked:
+            self.sizes.pop()
+        return accepted(size, asked, "send")
+
+    def may_have_sent(self, error: BaseException) -> bool:
+        """Whether this exception may have come between a send and the number of bytes that it returns.
+
+        An OSError says that nothing went. A signal handler's exception out of the stdlib's own call came before it.
+        """
+        if self.begun == len(self.sizes) or isinstance(error, OSError):
+            return False
+        return not self.is_plain or isinstance(error, MemoryError)
 
 
 class Turn:
