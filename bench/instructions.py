@@ -37,6 +37,10 @@ if timeout == "timeout":
     a.settimeout(60)
     b.settimeout(60)
 data = bytes(64)
+# Holes in the pools of the loop's ints and bytes, so that none of these is the only object of its pool or the last
+# that fits: the interpreter opens or closes a pool then, at each turn or never, as the heap's history has it.
+kept = [number.to_bytes(64, "big") for number in range(1000, 3000)] + list(range(1000, 3000))
+del kept[::2]
 def loop(n):
     for _ in range(n):
         a.send(data)
