@@ -134,7 +134,7 @@ def create_connection(
     The default is 1 with a delay, else 0. Delay and interleave mean what they mean for asyncio's create_connection.
 
     Raises the last error, or with `all_errors` (from Python 3.11 on) an ExceptionGroup of all in the order in which
-    they came; ValueError for what is negative. The timeout of the socket that is returned is `timeout`.
+    they came; TypeError or ValueError for a wrong keyword. The timeout of the socket that is returned is `timeout`.
     """
     if total_timeout is None and happy_eyeballs_delay is None and interleave is None:
         # Python 3.10 does not know all_errors, and says so.

@@ -10,13 +10,15 @@ import contextlib
 import errno
 import itertools
 import math
+import operator
 import os
 import selectors
 import socket as stdlib
 import sys
-import time
 from collections import deque
 from typing import Any, TypeAlias
+
+from fastsock._common.clock import monotonic
 
 AddressInfo: TypeAlias = tuple[Any, Any, int, str, Any]  # an item of what getaddrinfo() returns
 
@@ -39,12 +41,12 @@ def connect(
     """create_connection() with at least one of its last three keywords."""
     if all_errors and sys.version_info < (3, 11):  # as 3.10 says it; there are no exception groups
         raise TypeError("create_connection() got an unexpected keyword argument 'all_errors'")
-    total_timeout = checked("total_timeout", total_timeout)
-    delay = checked("happy_eyeballs_delay", happy_eyeballs_delay)
+    total_timeout = checked_seconds("total_timeout", total_timeout)
+    delay = checked_seconds("happy_eyeballs_delay", happy_eyeballs_delay)
     if interleave is None:
         interleave = 0 if happy_eyeballs_delay is None else 1
-    elif interleave < 0:
-        raise ValueError(f"interleave must not be negative: {interleave!r}")
+    else:
+        interleave = checked_count("interleave", interleave)
     host, port = address
     infos = stdlib.getaddrinfo(host, port, 0, stdlib.SOCK_STREAM)
     if not infos:
@@ -62,13 +64,30 @@ def connect(
             race.errors.clear()  # else they and their tracebacks would hold each other
 
 
-def checked(name: str, seconds: float | None) -> float:
-    """A time in seconds; None is endless."""
-    if seconds is None:
+def checked_seconds(name: str, value: Any) -> float:
+    """A time in seconds, 0 or more; None is endless."""
+    if value is None:
         return math.inf
+    if not (hasattr(value, "__float__") or hasattr(value, "__index__")):
+        raise TypeError(f"{name} must be a number of seconds or None, not {type(value).__name__}")
+    try:
+        seconds = float(value)
+    except OverflowError:  # an int beyond a float's range
+        seconds = math.inf if value > 0 else -math.inf
     if not seconds >= 0:
-        raise ValueError(f"{name} must not be negative: {seconds!r}")
+        raise ValueError(f"{name} must be 0 seconds or more, not {value!r}")
     return seconds
+
+
+def checked_count(name: str, value: Any) -> int:
+    """A number of addresses, 0 or more."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{name} must be an integer or None, not {type(value).__name__}") from None
+    if count < 0:
+        raise ValueError(f"{name} must be 0 or more, not {count}")
+    return count
 
 
 def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:
@@ -96,7 +115,7 @@ class Attempt:
             if source_address:
                 self.sock.bind(source_address)
             self.timeout = self.sock.gettimeout()
-            self.end = time.monotonic() + (math.inf if self.timeout is None else self.timeout)
+            self.end = monotonic() + (math.inf if self.timeout is None else self.timeout)
             self.connected = self.begin(address)
         except BaseException:
             self.sock.close()
@@ -133,7 +152,7 @@ class Race:
         self.source_address = source_address
         self.delay = delay
         self.begin_next = -math.inf
-        self.end = time.monotonic() + total_timeout
+        self.end = monotonic() + total_timeout
         self.latest: Attempt | None = None
         self.attempts: list[Attempt] = []  # under way, in the order of their beginnings
         self.errors: list[OSError] = []  # in the order in which they came
@@ -142,7 +161,7 @@ class Race:
     def run(self) -> stdlib.socket | None:
         """The socket that connected first, with the timeout that it shall have; None if none did."""
         while self.infos or self.attempts:
-            may_begin = self.infos and time.monotonic() >= self.begin_next
+            may_begin = self.infos and monotonic() >= self.begin_next
             winner = self.begin() if may_begin else self.wait()
             if winner is not None:
                 winner.sock.settimeout(winner.timeout)
@@ -162,14 +181,14 @@ class Race:
         self.attempts.append(attempt)
         self.selector.register(attempt.sock, selectors.EVENT_WRITE)
         self.latest = attempt
-        self.begin_next = time.monotonic() + self.delay
+        self.begin_next = monotonic() + self.delay
         return None
 
     def wait(self) -> Attempt | None:
         """Wait until there is something to be done, and return an attempt that connected."""
         ends = [attempt.end for attempt in self.attempts]
         until = min(self.end, *ends, self.begin_next if self.infos else math.inf)
-        seconds = min(max(until - time.monotonic(), 0.0), LONGEST_WAIT)
+        seconds = min(max(until - monotonic(), 0.0), LONGEST_WAIT)
         ready = {key.fileobj for key, _ in self.selector.select(seconds)}
         for attempt in [attempt for attempt in self.attempts if attempt.sock in ready]:
             error = attempt.error()
@@ -191,7 +210,7 @@ class Race:
 
     def give_up_late_ones(self) -> None:
         """Fail the attempts whose own time is over, and all when that of the whole is: then no other begins."""
-        now = time.monotonic()
+        now = monotonic()
         is_over = now >= self.end
         if is_over and self.infos:
             self.infos.clear()
