@@ -26,11 +26,12 @@ from fastsock.compiled.syscalls.posix cimport (
     socklen_t,
 )
 from fastsock.compiled.syscalls.wait cimport perform
+from fastsock.compiled.syscalls.shared cimport SLOTS, slot_of_thread, swap
 
 cdef extern from "Python.h":
     Py_ssize_t PY_SSIZE_T_MAX
 
-cdef Block *spare = NULL  # read and written only with the GIL held
+cdef void *spares[SLOTS]
 
 
 # Buffers of the caller's
@@ -166,10 +167,8 @@ cdef void release_batch(Batch *batch) noexcept:
 
 cdef Block *acquire_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL:
     """A block with slots of that size, for as many of `vlen` datagrams as one system call is to take."""
-    global spare
-    cdef Block *block = spare
+    cdef Block *block = <Block *>swap(&spares[slot_of_thread()], NULL)
     cdef Py_ssize_t slots = max(min(vlen, MOST_MESSAGES, BLOCK_SIZE // max(bufsize, 1)), 1)
-    spare = NULL
     if block != NULL and block.bufsize == bufsize and block.slots >= slots:
         return block
     free_block(block)
@@ -202,12 +201,10 @@ cdef Block *new_block(Py_ssize_t bufsize, Py_ssize_t slots) except NULL:
 
 
 cdef void release_block(Block *block) noexcept:
-    """Keep it for the next call, unless it is larger than blocks are, or one is kept."""
-    global spare
-    if spare == NULL and block.bufsize <= BLOCK_SIZE:
-        spare = block
-    else:
-        free_block(block)
+    """Keep it for the next call, in the place of another, unless it is larger than blocks are."""
+    if block.bufsize <= BLOCK_SIZE:
+        block = <Block *>swap(&spares[slot_of_thread()], block)
+    free_block(block)
 
 
 cdef void free_block(Block *block) noexcept:

@@ -23,7 +23,8 @@ cdef extern from *:
     #endif
     } fastsock_base;
 
-    #define fastsock_current_fd(sock) (((fastsock_base *)(sock))->sock_fd)
+    /* As CPython itself reads and writes it: another thread may close the socket, or detach it, at any time. */
+    #define fastsock_current_fd(sock) __atomic_load_n(&((fastsock_base *)(sock))->sock_fd, __ATOMIC_RELAXED)
 
     /* What only CPython's own code can fill in a new object, copied from one that it made. */
     #if PY_VERSION_HEX >= 0x030C0000

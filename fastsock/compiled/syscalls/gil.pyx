@@ -7,9 +7,11 @@ from libc.stdint cimport int64_t, uintptr_t
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.clock cimport monotonic
+from fastsock.compiled.syscalls.shared cimport this_thread
 
 cdef enum:
     PARTS = 8                 # of the moving average: the newest call is an eighth of it
+    SAMPLED = 8               # one call in so many is measured while the GIL is kept
     NEVER_DEAR = 100_000      # nanoseconds; no thread that computes gives the GIL back so soon
     LONGEST_SAMPLE = 100_000  # nanoseconds; beyond it the thread lost its CPU
 
@@ -31,11 +33,13 @@ cdef ssize_t try_among_threads(Syscall syscall, Call *call, int flags) noexcept:
     cdef ssize_t result
     cdef int error
     cdef int64_t start, end
-    if is_only_caller():
+    if count_call():
         return syscall(call, flags)
     if callers.kept > 0:
         callers.kept -= 1
     if callers.kept > 0 or callers.duration < limits.long_call:
+        if callers.calls % SAMPLED != 0:  # to read the clock at each would take a tenth of a short call's time
+            return syscall(call, flags)
         start = monotonic()
         result = syscall(call, flags)
         error = posix.errno
@@ -53,9 +57,10 @@ cdef ssize_t try_among_threads(Syscall syscall, Call *call, int flags) noexcept:
     return result
 
 
-cdef inline bint is_only_caller() noexcept:
+cdef bint count_call() noexcept:
     """Count this call, and return whether other threads have made none for long."""
     cdef uintptr_t caller = this_thread()
+    callers.calls += 1
     if callers.last == 0:  # the first call of all
         callers.last = callers.only = caller
     elif callers.last != caller:

@@ -11,19 +11,18 @@ receives into an object of the full size. The note is a hint: a stale one costs 
 from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
 
 from fastsock.compiled.syscalls.call cimport NOTED_FDS
+from fastsock.compiled.syscalls.shared cimport SLOTS, load_hint, slot_of_thread, store_hint, swap
 
 cdef enum:
     SCRATCH_SIZE = 256 * 1024  # bytes; what asyncio asks for at each read
 
-# One for all modules, in scratch.pyx; read and written only with the GIL held.
-cdef void *spare
-cdef char fills[NOTED_FDS]
+# One of each for all modules, in scratch.pyx (`shared.pxd`).
+cdef void *spares[SLOTS]
+cdef unsigned char fills[NOTED_FDS]
 
 
 cdef inline char *acquire_scratch() except NULL:
-    global spare
-    cdef void *block = spare
-    spare = NULL
+    cdef void *block = swap(&spares[slot_of_thread()], NULL)
     if block == NULL:
         block = PyMem_RawMalloc(SCRATCH_SIZE)
         if block == NULL:
@@ -32,16 +31,14 @@ cdef inline char *acquire_scratch() except NULL:
 
 
 cdef inline void release_scratch(char *block) noexcept:
-    global spare
-    if spare == NULL:
-        spare = block
-    else:
-        PyMem_RawFree(block)
+    cdef void *other = swap(&spares[slot_of_thread()], block)
+    if other != NULL:
+        PyMem_RawFree(other)
 
 
 cdef inline bint expects_much(int fd) noexcept:
-    return fills[fd & (NOTED_FDS - 1)]
+    return load_hint(&fills[fd & (NOTED_FDS - 1)])
 
 
 cdef inline void note_fill(int fd, Py_ssize_t size, Py_ssize_t received) noexcept:
-    fills[fd & (NOTED_FDS - 1)] = received > size // 2
+    store_hint(&fills[fd & (NOTED_FDS - 1)], received > size // 2)

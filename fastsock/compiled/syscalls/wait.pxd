@@ -6,27 +6,16 @@ without the GIL until the deadline.
 
 The first try cannot block: MSG_DONTWAIT is passed, whatever O_NONBLOCK says, since another process may share and
 change it. Whether it keeps the GIL is decided in `gil.pxd`. Not tried first, but made without the GIL, are a call that
-may block, a copy of more than HELD_SIZE bytes, and a send while a thread of this process waits in here (`waiting`):
-that thread, once woken by the send, would only run into the kept GIL.
+may block and a copy of more than HELD_SIZE bytes.
 """
 
-from cpython.exc cimport PyErr_CheckSignals, PyErr_SetFromErrno
 from libc.stdint cimport int64_t
 
-from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
 from fastsock.compiled.syscalls.call cimport NOTED_FDS, Call, Syscall
-from fastsock.compiled.syscalls.gil cimport try_first
-from fastsock.compiled.syscalls.posix cimport (
-    EAGAIN,
-    EINTR,
-    EWOULDBLOCK,
-    MSG_DONTWAIT,
-    MSG_FASTOPEN,
-    MSG_WAITALL,
-    POLLIN,
-    POLLOUT,
-)
+from fastsock.compiled.syscalls.gil cimport is_only_caller, try_among_threads, would_wake_another
+from fastsock.compiled.syscalls.posix cimport MSG_DONTWAIT, MSG_FASTOPEN, MSG_WAITALL, POLLIN
+from fastsock.compiled.syscalls.shared cimport load_hint, store_hint
 
 cdef enum:
     MOST_MISSES = 5
@@ -37,11 +26,11 @@ cdef struct Lateness:
     unsigned char misses  # first tries of receives that failed of late
     unsigned char skips   # calls that go on without one
 
-# One for all modules, in wait.pyx; written only with the GIL held.
-cdef int waiting                   # threads of this process that wait for data without the GIL
+# One for all modules, in wait.pyx.
 cdef Lateness lateness[NOTED_FDS]  # by fd, as a hint: a stale entry costs a few tries, or a few waits
 
 cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) except -1
+cdef ssize_t perform_again(Syscall syscall, Call *call) except -1
 cdef int check_progress(Call *call) except -1
 cdef int64_t remaining(Call *call) noexcept nogil
 
@@ -52,26 +41,23 @@ cdef inline ssize_t perform(Syscall syscall, Call *call) except -1:
     Raises OSError by errno, TimeoutError at the deadline, and what a signal handler raises.
     """
     cdef ssize_t result
-    cdef bint poll_first = call.timeout > 0 and not call.may_try
     call.fd = current_fd(call.sock)
     call.waited = False
-    if may_try_first(call):
-        if skip_try(call):
-            return wait_and_perform(syscall, call, call.timeout > 0)
-        result = try_first(syscall, call, MSG_DONTWAIT)
-        if result >= 0:
-            if call.events == POLLIN:
-                lateness[call.fd & (NOTED_FDS - 1)].misses >>= 1
-            return result
-        if posix.errno == EINTR:
-            PyErr_CheckSignals()
-        elif call.timeout == 0 or not (posix.errno == EAGAIN or posix.errno == EWOULDBLOCK):
-            PyErr_SetFromErrno(OSError)
-        else:
-            poll_first = call.timeout > 0
-            if call.events == POLLIN:
-                note_miss(call)
-    return wait_and_perform(syscall, call, poll_first)
+    if not may_try_first(call):
+        return wait_and_perform(syscall, call, call.timeout > 0 and not call.may_try)
+    if skip_try(call):
+        return wait_and_perform(syscall, call, call.timeout > 0)
+    if is_only_caller():
+        result = syscall(call, MSG_DONTWAIT)
+    elif would_wake_another(call):
+        return wait_and_perform(syscall, call, False)
+    else:
+        result = try_among_threads(syscall, call, MSG_DONTWAIT)
+    if result < 0:
+        return perform_again(syscall, call)
+    if call.events == POLLIN:
+        note_hit(call)
+    return result
 
 
 cdef inline bint may_try_first(Call *call) noexcept:
@@ -79,7 +65,7 @@ cdef inline bint may_try_first(Call *call) noexcept:
         return False
     if call.timeout < 0 and call.flags & (MSG_WAITALL | MSG_FASTOPEN):
         return False  # MSG_DONTWAIT would cut the one short, and leave the other's connection in progress
-    return not (waiting and call.events == POLLOUT)
+    return True
 
 
 cdef inline bint skip_try(Call *call) noexcept:
@@ -88,14 +74,14 @@ cdef inline bint skip_try(Call *call) noexcept:
     A receive with flags is tried all the same: under MSG_OOB, say, there is nothing to poll for.
     """
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
-    if late.skips == 0 or call.events != POLLIN or call.timeout == 0 or call.flags:
+    cdef unsigned char skips = load_hint(&late.skips)
+    if skips == 0 or call.events != POLLIN or call.timeout == 0 or call.flags:
         return False
-    late.skips -= 1
+    store_hint(&late.skips, skips - 1)
     return True
 
 
-cdef inline void note_miss(Call *call) noexcept:
-    """A first try failed: go without for 1, 3, 7, ... calls, the more the more often this is so."""
+cdef inline void note_hit(Call *call) noexcept:
+    """A first try was served: fewer are skipped after the next failure."""
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
-    late.misses = min(late.misses + 1, MOST_MISSES)
-    late.skips = (1 << late.misses) - 1
+    store_hint(&late.misses, load_hint(&late.misses) >> 1)

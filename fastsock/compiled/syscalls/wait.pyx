@@ -1,4 +1,4 @@
-"""The waiting itself, out of line, and what all modules share: threads that wait, and the hint by fd (`wait.pxd`)."""
+"""The waiting itself, out of line, and the hint by fd, one for all modules (`wait.pxd`)."""
 
 import os
 
@@ -7,8 +7,9 @@ from libc.stdint cimport INT64_MAX, int64_t
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.base cimport current_fd
-from fastsock.compiled.syscalls.call cimport NOTED_FDS, Call, Syscall
+from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.clock cimport monotonic
+from fastsock.compiled.syscalls.gil cimport callers, count_call
 from fastsock.compiled.syscalls.posix cimport (
     EAGAIN,
     EINTR,
@@ -19,6 +20,21 @@ from fastsock.compiled.syscalls.posix cimport (
     poll,
     pollfd,
 )
+from fastsock.compiled.syscalls.shared cimport HAS_GIL, load_hint, store_hint
+
+
+cdef ssize_t perform_again(Syscall syscall, Call *call) except -1:
+    """After a first try that failed, with errno set: go on as that says."""
+    cdef bint poll_first = False
+    if posix.errno == EINTR:
+        PyErr_CheckSignals()
+    elif call.timeout == 0 or not (posix.errno == EAGAIN or posix.errno == EWOULDBLOCK):
+        PyErr_SetFromErrno(OSError)
+    else:
+        poll_first = call.timeout > 0
+        if call.events == POLLIN:
+            note_miss(call)
+    return wait_and_perform(syscall, call, poll_first)
 
 
 cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) except -1:
@@ -27,15 +43,17 @@ cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) exce
     With a timeout, 0 included, no try may block: the data may be gone behind a poll, or the file be made blocking by
     another process.
     """
-    global waiting
     cdef ssize_t result = -1
     cdef int ready, error
     cdef int extra_flags = MSG_DONTWAIT if call.timeout >= 0 else 0
     call.waited = True
+    if HAS_GIL:
+        count_call()
     while True:
         ready = 1
         call.fd = current_fd(call.sock)
-        waiting += call.events == POLLIN
+        if HAS_GIL:
+            callers.waiting += call.events == POLLIN
         with nogil:
             if poll_first:
                 ready = wait_ready(call)
@@ -43,13 +61,14 @@ cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) exce
                 call.fd = current_fd(call.sock)
                 result = syscall(call, extra_flags)
             error = posix.errno
-        waiting -= call.events == POLLIN
+        if HAS_GIL:
+            callers.waiting -= call.events == POLLIN
         if ready == 0:
             PyErr_SetString(TimeoutError, "timed out")
             return -1
         if ready > 0 and result >= 0:
             if result == <ssize_t>call.size and result >= BULK_SIZE:  # more may be there: the next call tries first
-                lateness[call.fd & (NOTED_FDS - 1)].misses = lateness[call.fd & (NOTED_FDS - 1)].skips = 0
+                forget_misses(call)
             return result
         if error == EINTR:
             PyErr_CheckSignals()
@@ -58,6 +77,21 @@ cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) exce
         else:
             posix.errno = error
             PyErr_SetFromErrno(OSError)
+
+
+cdef void note_miss(Call *call) noexcept:
+    """A first try failed: skip the next 1, 3, 7, ... first tries, twice as many after each failure."""
+    cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
+    cdef unsigned char misses = <unsigned char>min(load_hint(&late.misses) + 1, MOST_MISSES)
+    store_hint(&late.misses, misses)
+    store_hint(&late.skips, <unsigned char>((1 << misses) - 1))
+
+
+cdef void forget_misses(Call *call) noexcept:
+    """The next call tries first."""
+    cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
+    store_hint(&late.misses, 0)
+    store_hint(&late.skips, 0)
 
 
 cdef int wait_ready(Call *call) noexcept nogil:
@@ -97,8 +131,7 @@ cdef int check_progress(Call *call) except -1:
 
 cdef forget_waiting():
     """In a forked child, where the threads that waited are not."""
-    global waiting
-    waiting = 0
+    callers.waiting = 0
 
 
 os.register_at_fork(after_in_child=lambda: forget_waiting())
