@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _socket
+import contextlib
 import functools
 import os
 import socket as stdlib
@@ -40,7 +41,7 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
     if not TYPE_CHECKING and "__new__" in vars(SocketOps):
         # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__
-    if hasattr(os, "sendfile"):
+    if hasattr(os, "sendfile") and originals.IS_A_SOCKET:
 
         def _sendfile_use_sendfile(self, file: Any, offset: int = 0, count: int | None = None) -> int:
             return send_by_sendfile(self, file, offset, count)
@@ -61,7 +62,8 @@ ops.bind_socket_class(socket)
 def adopt_socket(sock: stdlib_socket) -> stdlib_socket:
     """Make a stdlib socket one of this class, in place: the two have the same layout. A subclass's stays as it is."""
     if type(sock) is stdlib_socket:
-        sock.__class__ = socket
+        with contextlib.suppress(TypeError):  # where eventlet has patched in its own class, whose layout can't be kept
+            sock.__class__ = socket
     return sock
 
 

@@ -6,6 +6,7 @@ it, drop its modules from sys.modules, and import it again.
 
 from __future__ import annotations
 
+import _socket
 import socket as stdlib
 from typing import TYPE_CHECKING, Any
 
@@ -31,3 +32,6 @@ else:
     create_connection = stdlib.create_connection
     while is_own(create_connection):
         create_connection = create_connection.original
+
+# gevent's and eventlet's classes, once patched in, are none: they hold a socket in an attribute.
+IS_A_SOCKET = issubclass(socket, _socket.socket)

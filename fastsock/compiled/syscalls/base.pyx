@@ -5,15 +5,19 @@ A mismatch raises ImportError, so that the pure backend serves instead of a cras
 
 import socket as stdlib
 import sys
+from _socket import socket as stdlib_base
 
 
 cdef check():
     """Compare the declared C fields with the getters of live sockets; raise ImportError where they differ."""
     if not getattr(sys, "_is_gil_enabled", lambda: True)():
         raise ImportError("the GIL is disabled, and the compiled backend relies on it")
-    if stdlib.socket.__base__.__basicsize__ != DECLARED_SIZE:
+    cls = stdlib.socket
+    if not issubclass(cls, stdlib_base):
+        raise ImportError(f"socket.socket is {cls.__module__}.{cls.__qualname__}, no _socket.socket")
+    if stdlib_base.__basicsize__ != DECLARED_SIZE:
         raise ImportError(
-            f"the interpreter's socket object has {stdlib.socket.__base__.__basicsize__} bytes, "
+            f"the interpreter's socket object has {stdlib_base.__basicsize__} bytes, "
             f"fastsock was built for {DECLARED_SIZE}"
         )
     with stdlib.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM, stdlib.IPPROTO_UDP) as udp:

@@ -63,7 +63,7 @@ class SocketOps(Base):
 
     accept.__doc__ = stdlib_socket.accept.__doc__
 
-    if not TYPE_CHECKING:  # where these are int
+    if not TYPE_CHECKING and originals.IS_A_SOCKET:  # in typeshed these are int
         family = property(lambda self: FAMILIES.get(family_of(self), family_of(self)), doc=stdlib_socket.family.__doc__)
         type = property(lambda self: KINDS.get(kind_of(self), kind_of(self)), doc=stdlib_socket.type.__doc__)
 
