@@ -11,7 +11,9 @@ from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.posix cimport iovec, mmsghdr, socklen_t
 
 cdef enum:
-    INLINE_MESSAGES = 32  # more than that take memory from the heap
+    # More than that take memory from the heap. An iterable of messages may call again and again, and each level has so
+    # many on the C stack: of 8 MiB, a thousand levels, the interpreter's limit, may take half.
+    INLINE_MESSAGES = 8
     MOST_MESSAGES = 1024  # in one system call: UIO_MAXIOV
     FEW_BUFFERS = 8  # bytearrays that recvmmsg_into locks at first; to lock 64 takes as long as a receive
     BLOCK_SIZE = 4 * 1024 * 1024  # bytes of data; of them only the pages that were once filled exist
