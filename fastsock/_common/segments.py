@@ -56,6 +56,10 @@ class Refusals:
         """Return whether to try UDP_SEGMENT on a UDP socket."""
         if self.any_size and segment_size >= self.sizes.get(sock, LARGEST + 1):
             return False
+        return self.knows_option(sock)
+
+    def knows_option(self, sock: stdlib.socket) -> bool:
+        """Return whether the kernel knows UDP_SEGMENT, by asking a UDP socket the first time."""
         if self.knows_udp_segment is None:
             self.knows_udp_segment = UDP_SEGMENT is not None and has_option(sock, UDP_SEGMENT)
         return self.knows_udp_segment

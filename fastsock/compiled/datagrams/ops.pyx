@@ -353,14 +353,21 @@ cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) 
 cdef Py_ssize_t send_one_by_one(DatagramOps self, Segments *segments, object address) except -1:
     """Send the segments one by one; how many bytes were sent."""
     cdef Batch batch
+    cdef msghdr *header
     cdef Py_ssize_t index, size = segments.part.iov_len
+    cdef bint overrules = is_udp(self) and refusals.knows_option(self)  # the socket's own UDP_SEGMENT
     begin_segment_batch(<char *>segments.part.iov_base, size, segments.segment_size, &batch)
     try:
-        if segments.address_size:
-            for index in range(batch.messages.count):
+        for index in range(batch.messages.count):
+            header = &batch.messages.array[index].msg_hdr
+            if overrules:
+                PySys_Audit("socket.sendmsg", "OO", <PyObject *>self, <PyObject *>address)
+                put_segment_size(header, &segments.control, 0)
+            elif segments.address_size:
                 PySys_Audit("socket.sendto", "OO", <PyObject *>self, <PyObject *>address)
-                batch.messages.array[index].msg_hdr.msg_name = &segments.packed
-                batch.messages.array[index].msg_hdr.msg_namelen = segments.address_size
+            if segments.address_size:
+                header.msg_name = &segments.packed
+                header.msg_namelen = segments.address_size
         return min(send_batch(&segments.call, &batch) * segments.segment_size, size)
     except BaseException as error:
         note_transferred(error, noted_transferred(error) * segments.segment_size)
@@ -371,16 +378,16 @@ cdef Py_ssize_t send_one_by_one(DatagramOps self, Segments *segments, object add
 
 cdef inline bint can_segment(DatagramOps self, Py_ssize_t segment_size) except -1:
     """Return whether to try UDP_SEGMENT."""
+    return is_udp(self) and refusals.can_segment(self, segment_size)
+
+
+cdef inline bint is_udp(DatagramOps self) noexcept:
+    """Return whether a kernel that knows UDP_SEGMENT heeds it here: SEGMENTED_PROTOCOLS of `_common/segments.py`."""
     if not UDP_SEGMENT or self.sock_family != AF_INET and self.sock_family != AF_INET6:
         return False
-    if self.sock_type != SOCK_DGRAM or not is_segmented_by_kernels(self.sock_proto):
-        return False
-    return refusals.can_segment(self, segment_size)
-
-
-cdef inline bint is_segmented_by_kernels(int protocol) noexcept:
-    """SEGMENTED_PROTOCOLS of `_common/segments.py`: the others would send one datagram, uncut."""
-    return protocol == 0 or protocol == IPPROTO_UDP or protocol == IPPROTO_UDPLITE
+    return self.sock_type == SOCK_DGRAM and (
+        self.sock_proto == 0 or self.sock_proto == IPPROTO_UDP or self.sock_proto == IPPROTO_UDPLITE
+    )
 
 
 cdef inline void put_segment_size(msghdr *message, Control *control, unsigned short segment_size) noexcept:

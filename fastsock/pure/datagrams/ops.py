@@ -58,7 +58,7 @@ class DatagramOps(Base):
         handler's exception says in `transferred` how many had gone.
         """
         refuse_stream(self, "sendmmsg")
-        return send_singly(self, check_messages(self, messages), flags, Deadline(self))
+        return send_singly(self, check_messages(self, tuple(messages)), flags, Deadline(self))
 
     def recvmmsg(self, vlen: int, bufsize: int, flags: int = 0) -> list[tuple[bytes, int, Any]]:
         """Receive up to `vlen` datagrams of up to `bufsize` bytes: recvmmsg(2).
@@ -215,15 +215,21 @@ def check_address(family: int, address: Any) -> None:
 
 
 def send_singly(
-    sock: stdlib.socket, messages: Iterable[tuple[ReadableBuffer, Any]], flags: int, deadline: Deadline
+    sock: stdlib.socket,
+    messages: Iterable[tuple[ReadableBuffer, Any]],
+    flags: int,
+    deadline: Deadline,
+    control: Sequence[tuple[int, int, bytes]] = (),
 ) -> int:
-    """Send one after the other; how many went."""
+    """Send one after the other, each with those control messages; how many went."""
     sent = 0
     try:
         for data, address in messages:
             if sent:
                 deadline.wait(sock, WRITABLE)
-            if address is None:
+            if control:
+                sock.sendmsg([data], control, flags, address)
+            elif address is None:
                 sock.send(data, flags)
             else:
                 sock.sendto(data, flags, address)
@@ -243,10 +249,8 @@ def send_part(
     """Send as many segments as go by one call; how many bytes went."""
     if len(part) <= segment_size or not can_segment(sock, segment_size):
         return send_one_by_one(sock, part, segment_size, address, flags, deadline)
-    assert UDP_SEGMENT is not None
-    control = [(stdlib.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", segment_size))]
     try:
-        return sock.sendmsg([part], control, flags, address)
+        return sock.sendmsg([part], [segment_control(segment_size)], flags, address)
     except OSError as error:
         if error.errno not in REFUSAL_ERRORS:
             raise
@@ -259,14 +263,21 @@ def send_one_by_one(
     sock: stdlib.socket, part: memoryview, segment_size: int, address: Any, flags: int, deadline: Deadline
 ) -> int:
     """Send the segments one by one; how many bytes went."""
+    control = [segment_control(0)] if is_udp(sock) and refusals.knows_option(sock) else []
     with contextlib.ExitStack() as stack:
         starts = range(0, max(len(part), 1), segment_size)
         messages = [(stack.enter_context(part[start : start + segment_size]), address) for start in starts]
         try:
-            return min(send_singly(sock, messages, flags, deadline) * segment_size, len(part))
+            return min(send_singly(sock, messages, flags, deadline, control) * segment_size, len(part))
         except BaseException as error:
             annotate(error, transferred=getattr(error, "transferred", 0) * segment_size)
             raise
+
+
+def segment_control(segment_size: int) -> tuple[int, int, bytes]:
+    """The control message that asks for segments of this size; 0 asks for none, whatever the socket's option says."""
+    assert UDP_SEGMENT is not None
+    return stdlib.IPPROTO_UDP, UDP_SEGMENT, struct.pack("=H", segment_size)
 
 
 def can_segment(sock: stdlib.socket, segment_size: int) -> bool:

@@ -83,7 +83,7 @@ class SocketOps(Base):
         exports: list[memoryview] = []
         transferred = 0
         try:
-            views = [as_bytes(buffer, exports) for buffer in buffers]
+            views = [as_bytes(buffer, exports) for buffer in tuple(buffers)]  # an exporter may change a list
             deadline = Deadline(self)
             at_once = IOV_MAX if self.type == stdlib.SOCK_STREAM else len(views)
             first = 0
