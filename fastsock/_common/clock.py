@@ -13,7 +13,8 @@ def system_clock() -> Callable[[], float]:
     the kernel would never end.
     """
     if not hasattr(time, "CLOCK_MONOTONIC"):
-        return time.monotonic
+        real = time.monotonic
+        return lambda: real()  # a module's attribute that is time.monotonic itself would be replaced
     clock, clock_gettime = time.CLOCK_MONOTONIC, time.clock_gettime
     return lambda: clock_gettime(clock)
 

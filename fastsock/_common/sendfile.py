@@ -6,7 +6,7 @@ import os
 import socket as stdlib
 from typing import IO
 
-from fastsock.pure.sockets.ops import WRITABLE, is_ready
+from fastsock._common.readiness import WRITABLE, is_ready
 
 GiveUp: type[Exception] = stdlib._GiveupOnSendfile  # type: ignore[attr-defined]
 LARGEST_PART = 2**30  # bytes; where off_t or ssize_t has 32 bits, more would overflow

@@ -28,12 +28,11 @@ from fastsock._common.errors import (
     not_writable,
     too_large,
 )
+from fastsock._common.readiness import LONGEST_WAIT, READABLE, WRITABLE, bound, is_closed, timeout_of
 from fastsock._common.stream_parameters import check, separator_of, separators_of
 from fastsock.compiled.sockets.ops import SocketOps
-from fastsock.pure.sockets import ops as pure_ops
 from fastsock.pure.streams.stream import SocketStream as PureStream
 from fastsock.pure.streams.stream import StreamDeadline as PureDeadline
-from fastsock.pure.streams.stream import can_wait, is_closed, timeout_of
 
 from fastsock.compiled.syscalls cimport base
 from fastsock.compiled.syscalls.arguments cimport lend_bytes
@@ -412,7 +411,7 @@ One thread may read while another writes. Two that read, or two that write, get 
             left = (self.end - monotonic()) / 1e9
             if left <= 0:
                 raise TimeoutError("timed out")
-            self.sock.settimeout(left if timeout is None else min(left, timeout))
+            self.sock.settimeout(min(left, LONGEST_WAIT if timeout is None else timeout))
         try:
             self.use(context.wrap_socket(self.sock, server_side=server_side, server_hostname=server_hostname))
         finally:
@@ -437,7 +436,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         else:
             timeout = timeout_of(self.sock)
             memset(call, 0, sizeof(call[0]))
-            call.timeout = -1 if timeout is None else 0 if timeout == 0 else max(<int64_t>(timeout * 1e9), 1)
+            call.timeout = -1 if timeout is None else nanoseconds(timeout)
         call.waited = False
         if self.end == 0:
             return 0
@@ -501,27 +500,23 @@ One thread may read while another writes. Two that read, or two that write, get 
         return received
 
     cdef ssize_t receive_by_method(self, Call *call, view) except -1:
-        self.await_turn(call, pure_ops.READABLE)
         try:
-            return accepted(self.sock.recv_into(view), call.size, "recv_into")
+            return accepted(self.bound_method(call, READABLE, self.sock.recv_into)(view), call.size, "recv_into")
         finally:
             release(view)
 
-    cdef int await_turn(self, Call *call, int direction) except -1:
-        """Before a method transfers a part: hold it to the call's time, which the method does not know.
+    cdef object bound_method(self, Call *call, int direction, method):
+        """Return a method of the socket's that is held to the call's time, which the method itself does not know.
 
         The first part needs that under the stream's deadline only: the socket's own timeout does for it.
         """
-        cdef int64_t left
+        cdef bint is_first = not call.waited
+        call.waited = True
         if call.timeout <= 0:
-            return 0
-        left = remaining(call)
-        if left > 0 and (
-            not call.waited or not can_wait(self.sock, direction) or pure_ops.is_ready(self.sock, direction, left / 1e9)
-        ):
-            call.waited = True
-            return 0
-        raise TimeoutError("timed out")
+            return method
+        if remaining(call) <= 0:
+            raise TimeoutError("timed out")
+        return method if is_first else bound(call.deadline / 1e9, self.sock, direction, method)
 
     cdef int await_any(self, Py_ssize_t size) except -1:
         """If nothing is buffered, receive once."""
@@ -918,11 +913,10 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef Py_ssize_t size, sent
         if self.sent > 0:
             check_progress(call)
-        self.await_turn(call, pure_ops.WRITABLE)
         part = view[:max(<Py_ssize_t>RECORD_SIZE, self.tried)] if self.end != 0 else view
         try:
             size = self.tried = len(part)
-            send = self.sock.send
+            send = self.bound_method(call, WRITABLE, self.sock.send)
             self.broken = UNCERTAIN
             try:
                 result = send(part)
@@ -999,6 +993,13 @@ cdef bint has_delimiter(Py_buffer *view, bytes delimiter) except -1:
     if overlap == 0:
         return False
     return delimiter in PyBytes_FromStringAndSize(<char *>view.buf + view.len - overlap, overlap) + delimiter[:-1]
+
+
+cdef int64_t nanoseconds(double seconds) noexcept:
+    """A socket's timeout, as long as the clock can count; only 0 is none."""
+    if seconds <= 0:
+        return 0
+    return max(<int64_t>min(seconds * 1e9, INT64_MAX / 2.0), 1)
 
 
 cdef int64_t end_after(seconds) except -1:

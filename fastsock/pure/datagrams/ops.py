@@ -14,6 +14,7 @@ import struct
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastsock._common.errors import annotate, refuse_stream, truncated_error
+from fastsock._common.readiness import READABLE, WRITABLE, Deadline, is_ready
 from fastsock._common.segments import (
     CONTROL_SIZE,
     LARGEST,
@@ -24,7 +25,6 @@ from fastsock._common.segments import (
     UDP_SEGMENT,
     refusals,
 )
-from fastsock.pure.sockets.ops import READABLE, WRITABLE, Deadline, is_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -116,7 +116,7 @@ class DatagramOps(Base):
             try:
                 while True:
                     if transferred:
-                        deadline.wait(self, WRITABLE)
+                        deadline.wait(WRITABLE)
                     with view[transferred : transferred + at_once] as part:
                         sent = send_part(self, part, segment_size, address, flags, deadline)
                         transferred += sent
@@ -226,7 +226,7 @@ def send_singly(
     try:
         for data, address in messages:
             if sent:
-                deadline.wait(sock, WRITABLE)
+                deadline.wait(WRITABLE)
             if control:
                 sock.sendmsg([data], control, flags, address)
             elif address is None:

@@ -9,14 +9,13 @@ from __future__ import annotations
 import _socket
 import operator
 import os
-import select
 import socket as stdlib
 import sys
-import time
 from typing import TYPE_CHECKING, Any
 
 from fastsock._common import originals
 from fastsock._common.errors import IncompleteReadError, annotate
+from fastsock._common.readiness import READABLE, WRITABLE, Deadline
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -26,7 +25,6 @@ if TYPE_CHECKING:
 else:
     Base = object
 
-READABLE, WRITABLE = range(2)
 # Where no limit is known, the least that POSIX allows (_XOPEN_IOV_MAX).
 IOV_MAX = os.sysconf("SC_IOV_MAX") if "SC_IOV_MAX" in getattr(os, "sysconf_names", ()) else 16
 # Flags under which the same bytes come again, or none do: no total can be counted with them.
@@ -90,9 +88,9 @@ class SocketOps(Base):
             while True:
                 batch = views[first : first + at_once]
                 if SENDMSG_HIDES_A_PART and batch and not ancdata and address is None and can_send_singly(self):
-                    sent = self.send(batch[0], flags)
+                    sent = deadline.call(WRITABLE, self.send, batch[0], flags)
                 else:
-                    sent = self.sendmsg(batch, ancdata, flags, address)
+                    sent = deadline.call(WRITABLE, self.sendmsg, batch, ancdata, flags, address)
                 transferred += sent
                 ancdata = ()
                 while first < len(views) and sent >= len(views[first]):
@@ -102,7 +100,6 @@ class SocketOps(Base):
                     return
                 views[first] = views[first][sent:]
                 exports.append(views[first])
-                deadline.wait(self, WRITABLE)
         except BaseException as error:
             annotate(error, transferred=transferred)
             raise
@@ -161,12 +158,8 @@ def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
     transferred = 0
     try:
         while transferred < expected:
-            if transferred == 0:
-                received = sock.recv_into(view, 0, flags)
-            else:
-                deadline.wait(sock, READABLE)
-                with view[transferred:] as rest:
-                    received = sock.recv_into(rest, 0, flags)
+            with view[transferred:] as rest:
+                received = deadline.call(READABLE, sock.recv_into, rest, 0, flags)
             if received == 0:
                 raise IncompleteReadError(bytes(view[:transferred]), expected)
             transferred += received
@@ -176,43 +169,6 @@ def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
     return expected
 
 
-class Deadline:
-    """A socket's timeout, held as one deadline over several calls."""
-
-    def __init__(self, sock: stdlib.socket) -> None:
-        timeout = sock.gettimeout()
-        self.end = time.monotonic() + timeout if timeout else None
-
-    def wait(self, sock: stdlib.socket, direction: int) -> None:
-        """Wait until the socket is ready; raise TimeoutError at the deadline.
-
-        A socket without a timeout, non-blocking ones included, is left to its own call. So is one that holds
-        decrypted bytes (ssl), which the kernel knows nothing of.
-        """
-        if self.end is None:
-            return
-        remaining = self.end - time.monotonic()
-        pending = direction == READABLE and has_pending(sock)
-        if remaining <= 0 or not (pending or is_ready(sock, direction, remaining)):
-            raise TimeoutError("timed out")
-
-
 def can_send_singly(sock: stdlib.socket) -> bool:
     """Whether send() does for one buffer what sendmsg() would: on a stream, unless a subclass has its own sendmsg."""
     return sock.type == stdlib.SOCK_STREAM and type(sock).sendmsg is stdlib_socket.sendmsg
-
-
-def has_pending(sock: stdlib.socket) -> bool:
-    pending = getattr(sock, "pending", None)
-    return pending is not None and pending() > 0
-
-
-def is_ready(sock: stdlib.socket | int, direction: int, seconds: float | None) -> bool:
-    """Whether a socket, or its descriptor, becomes ready in that time; None waits without end."""
-    if not hasattr(select, "poll"):
-        lists: list[list[stdlib.socket | int]] = [[], []]
-        lists[direction].append(sock)
-        return any(select.select(*lists, lists[direction], seconds))  # type: ignore[call-arg, arg-type]
-    poller = select.poll()
-    poller.register(sock, (select.POLLIN, select.POLLOUT)[direction])
-    return bool(poller.poll(None if seconds is None else seconds * 1000))

@@ -8,9 +8,9 @@ import operator
 import socket as stdlib
 import struct
 import threading
-import time
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from fastsock._common.clock import monotonic
 from fastsock._common.errors import (
     LOST,
     NOT_KEPT,
@@ -24,16 +24,9 @@ from fastsock._common.errors import (
     not_writable,
     too_large,
 )
+from fastsock._common.readiness import LONGEST_WAIT, READABLE, WRITABLE, Deadline, is_closed
 from fastsock._common.stream_parameters import DELIMITED, VARINT, check, separator_of, separators_of
-from fastsock.pure.sockets.ops import (
-    IOV_MAX,
-    READABLE,
-    SENDMSG_HIDES_A_PART,
-    WRITABLE,
-    as_bytes,
-    has_pending,
-    is_ready,
-)
+from fastsock.pure.sockets.ops import IOV_MAX, SENDMSG_HIDES_A_PART, as_bytes
 
 if TYPE_CHECKING:
     import ssl
@@ -173,11 +166,11 @@ class SocketStream:
         with Turn(self._reading, "reading"):
             buffered = len(self._input) - self._start
             if n < 0:
-                call = Call(self, READABLE)
+                call = self._deadline()
                 while self._receive(call, 2 * buffered):
                     buffered = len(self._input)
             elif n > 0 and not buffered:
-                self._receive(Call(self, READABLE), min(n, AHEAD_SIZE))
+                self._receive(self._deadline(), min(n, AHEAD_SIZE))
                 buffered = len(self._input)
             return self._consume(buffered if n < 0 else min(n, buffered))
 
@@ -248,7 +241,7 @@ class SocketStream:
             raise ValueError("peek size can not be less than zero")
         with Turn(self._reading, "reading"):
             if n > 0 and not self._input:
-                self._receive(Call(self, READABLE))
+                self._receive(self._deadline())
             return bytes(self._input[self._start : self._start + n])
 
     def at_eof(self) -> bool:
@@ -423,17 +416,21 @@ class SocketStream:
         if timeout == 0:
             raise ValueError("start_tls() needs a blocking socket, or one with a timeout")
         if self._end is not None:
-            left = self._end - time.monotonic()
+            left = self._end - monotonic()
             if left <= 0:
                 raise TimeoutError("timed out")
-            self._socket.settimeout(left if timeout is None else min(left, timeout))
+            self._socket.settimeout(min(left, LONGEST_WAIT if timeout is None else timeout))
         try:
             self._socket = context.wrap_socket(self._socket, server_side=server_side, server_hostname=server_hostname)
         finally:
             if not is_closed(self._socket):
                 self._socket.settimeout(timeout)
 
-    def _receive(self, call: Call, more: int = 0) -> bool:
+    def _deadline(self) -> Deadline:
+        """Begin a call that needs the socket."""
+        return Deadline(self._socket, self._end)
+
+    def _receive(self, call: Deadline, more: int = 0) -> bool:
         """Receive once, what may be `more` bytes; False at the end of the stream."""
         if self._eof:
             return False
@@ -451,9 +448,8 @@ class SocketStream:
         self._eof = size == 0
         return not self._eof
 
-    def _receive_into(self, call: Call, view: memoryview) -> int:
-        call.wait()
-        size = self._socket.recv_into(view)
+    def _receive_into(self, call: Deadline, view: memoryview) -> int:
+        size = call.call(READABLE, self._socket.recv_into, view)
         return accepted(size, len(view), "recv_into")
 
     def _read_into(self, view: memoryview) -> int:
@@ -463,13 +459,13 @@ class SocketStream:
             return size
         if self._eof or not view:
             return 0
-        size = self._receive_into(Call(self, READABLE), view)
+        size = self._receive_into(self._deadline(), view)
         self._eof = size == 0
         return size
 
     def _await_bytes(self, size: int) -> None:
         """Receive until that many bytes are buffered."""
-        call = Call(self, READABLE)
+        call = self._deadline()
         while (buffered := len(self._input) - self._start) < size:
             if not self._receive(call, size - buffered):
                 raise self._incomplete(size)
@@ -502,7 +498,7 @@ class SocketStream:
             self._input, self._start = bytes(memoryview(self._input)[position:]), 0
 
     def _read_until(self, separators: list[bytes]) -> bytes:
-        call = Call(self, READABLE)
+        call = self._deadline()
         longest = len(separators[-1])
         offset = self._begin_search(separators)
         while True:
@@ -538,7 +534,7 @@ class SocketStream:
 
     def _await_frame(self) -> tuple[int, int, int]:
         """What _find_frame() says of the first frame, once it is there."""
-        call = Call(self, READABLE)
+        call = self._deadline()
         while True:
             start, end, behind = self._find_frame(self._start)
             if behind <= len(self._input):
@@ -681,7 +677,7 @@ class SocketStream:
         self._output += new
 
     def _send_parts(self, parts: list[memoryview], sending: Sending) -> None:
-        call = Call(self, WRITABLE)
+        call = self._deadline()
         if len(parts) > 1 and sum(map(len, parts)) <= RECORD_SIZE:
             parts = [memoryview(b"".join(parts))]
         first = 0
@@ -691,7 +687,6 @@ class SocketStream:
                     first += 1
                 if first == len(parts):
                     return
-                call.wait()
                 size = self._send_once(call, parts, first, sending)
                 while first < len(parts) and size >= len(parts[first]):
                     size -= len(parts[first])
@@ -705,11 +700,12 @@ class SocketStream:
             if sending.rest is not None:
                 sending.rest.release()
 
-    def _send_once(self, call: Call, parts: list[memoryview], first: int, sending: Sending) -> int:
+    def _send_once(self, call: Deadline, parts: list[memoryview], first: int, sending: Sending) -> int:
         sock = self._socket
         if SENDMSG is not None and getattr(type(sock), "sendmsg", None) is SENDMSG:
+            call.wait(WRITABLE)
             # A blocking send would wait for room for all of it, past the deadline.
-            flags = DONTWAIT if call.timeout is None and call.end is not None else 0
+            flags = DONTWAIT if call.timeout is None and call.end != math.inf else 0
             batch = parts[first : first + IOV_MAX]
             try:
                 return sending.call(SENDMSG, sum(map(len, batch)), sock, batch, (), flags)
@@ -718,9 +714,12 @@ class SocketStream:
                     return 0
                 raise
         asked = len(parts[first])
-        with parts[first][: max(RECORD_SIZE, self._tried) if call.end is not None else asked] as part:
+        if not call.is_first and call.end != math.inf:  # it may wait for room for all of it
+            asked = max(RECORD_SIZE, self._tried)
+        send = call.bound(WRITABLE, sock.send)
+        with parts[first][:asked] as part:
             self._tried = len(part)
-            sent = sending.call(sock.send, len(part), part)
+            sent = sending.call(send, len(part), part)
             self._tried = 0
             return sent
 
@@ -788,60 +787,10 @@ class Turn:
         self._lock.release()
 
 
-class Call:
-    """One call's time: the socket's timeout as a total, and the stream's deadline."""
-
-    __slots__ = ("direction", "end", "is_held", "sock", "timeout")
-
-    def __init__(self, stream: SocketStream, direction: int) -> None:
-        self.sock = stream._socket
-        self.direction = direction
-        self.timeout = timeout_of(self.sock)
-        self.end = stream._end
-        self.is_held = self.end is not None  # else the socket's own timeout does for the first part
-        if self.end is not None and self.timeout:
-            self.end = min(self.end, time.monotonic() + self.timeout)
-
-    def wait(self) -> None:
-        """Before each part: wait until the socket is ready; raise TimeoutError at the end.
-
-        A non-blocking socket is not waited for, nor one that holds decrypted bytes (ssl), or that has no descriptor.
-        """
-        now = time.monotonic()
-        if not self.is_held:
-            self.is_held = True
-            self.end = now + self.timeout if self.timeout else None
-        elif self.end is None:
-            return
-        elif self.end <= now:
-            raise TimeoutError("timed out")
-        elif self.timeout == 0 or not can_wait(self.sock, self.direction):
-            pass
-        elif not is_ready(self.sock, self.direction, self.end - now):
-            raise TimeoutError("timed out")
-
-
-def timeout_of(sock: Any) -> float | None:
-    """A socket's timeout in seconds; None for what has none."""
-    gettimeout = getattr(sock, "gettimeout", None)
-    timeout: float | None = gettimeout() if gettimeout is not None else None
-    return timeout
-
-
-def is_closed(sock: Any) -> bool:
-    """Whether its descriptor is gone; an object that never had one is not closed."""
-    return hasattr(sock, "fileno") and sock.fileno() < 0
-
-
-def can_wait(sock: Any, direction: int) -> bool:
-    """Whether the descriptor tells when a call can be served: not if it is gone, or if ssl holds decrypted bytes."""
-    return hasattr(sock, "fileno") and sock.fileno() >= 0 and not (direction == READABLE and has_pending(sock))
-
-
 def end_after(seconds: float | None) -> float | None:
     """The monotonic time in that many seconds; None for no end."""
     if seconds is None:
         return None
     if math.isnan(seconds):
         raise ValueError("a deadline must be a number of seconds, not NaN")
-    return None if seconds == math.inf else time.monotonic() + max(seconds, 0.0)
+    return None if seconds == math.inf else monotonic() + max(seconds, 0.0)
