@@ -73,6 +73,8 @@ from fastsock.compiled.syscalls.wait cimport check_progress, perform, remaining
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
+    # Of a function in Python that ends without memory for its exception this makes a SystemError, Cython's own call none.
+    object PyObject_CallOneArg(object function, object argument)
 
 cdef enum:
     LARGE_SIZE = 32 * 1024    # bytes; from there on an exact read is received into its result
@@ -501,7 +503,8 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef ssize_t receive_by_method(self, Call *call, view) except -1:
         try:
-            return accepted(self.bound_method(call, READABLE, self.sock.recv_into)(view), call.size, "recv_into")
+            receive = self.bound_method(call, READABLE, self.sock.recv_into)
+            return as_transferred(PyObject_CallOneArg(receive, view), call.size, "recv_into")
         finally:
             release(view)
 
@@ -919,16 +922,13 @@ One thread may read while another writes. Two that read, or two that write, get 
             send = self.bound_method(call, WRITABLE, self.sock.send)
             self.broken = UNCERTAIN
             try:
-                result = send(part)
+                result = PyObject_CallOneArg(send, part)
             except OSError:
                 self.broken = INTACT
                 raise
             if result is None:
                 self.broken = INTACT
-                accepted(result, size, "send")
-            sent = result
-            if not 0 <= sent <= size:
-                accepted(result, size, "send")
+            sent = as_transferred(result, size, "send")
             self.broken = INTACT
             self.tried = 0
             return sent
@@ -945,6 +945,12 @@ cdef bint is_own(cls, str name) except -1:
     """Whether a socket class has left that call as `_socket` or fastsock made it."""
     method = getattr(cls, name, None)
     return type(method) is method_descriptor and issubclass(method.__objclass__, (stdlib_base, SocketOps))
+
+
+cdef Py_ssize_t as_transferred(result, Py_ssize_t asked, str method) except -1:
+    """The number that recv_into() or send() returned. Where it can be one nothing is allocated: the bytes have gone."""
+    cdef Py_ssize_t size = -1 if result is None else result
+    return size if 0 <= size <= asked else accepted(result, asked, method)
 
 
 cdef int release(view) except -1:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fastsock._common.stream_parameters import ByteOrder, Prefix
 
 # The stdlib's sendmsg, where it makes one call and says how much went; PyPy's does not.
-SENDMSG: Any = None if SENDMSG_HIDES_A_PART else getattr(stdlib.socket, "sendmsg", None)
+SENDMSG = None if SENDMSG_HIDES_A_PART else getattr(stdlib.socket, "sendmsg", None)
 DONTWAIT = getattr(stdlib, "MSG_DONTWAIT", 0)
 
 READ_SIZE = 64 * 1024  # bytes asked for at a receive, unless more is known to come
@@ -377,12 +377,20 @@ class SocketStream:
         Raises RuntimeError if bytes are buffered: they came in the clear, and must not be taken for the session's. A
         handshake that fails closes the connection.
         """
-        with Turn(self._reading, "reading"), Turn(self._writing, "writing"):
-            if buffered := len(self._input) - self._start:
-                raise RuntimeError(f"{buffered} bytes came before start_tls(), unprotected")
-            self._check_broken()
-            self._send([])
-            self._wrap(context, server_hostname, server_side)
+        with Turn(self._reading, "reading"):
+            is_free: list[bool] = []
+            try:
+                call_once(is_free, self._writing.acquire, False)
+                if not is_free[0]:
+                    raise busy("writing")
+                if buffered := len(self._input) - self._start:
+                    raise RuntimeError(f"{buffered} bytes came before start_tls(), unprotected")
+                self._check_broken()
+                self._send([])
+                self._wrap(context, server_hostname, server_side)
+            finally:
+                if is_free and is_free[0]:
+                    self._writing.release()
 
     def fileno(self) -> int:
         """The socket's file descriptor, -1 once it is closed."""
@@ -702,13 +710,14 @@ class SocketStream:
 
     def _send_once(self, call: Deadline, parts: list[memoryview], first: int, sending: Sending) -> int:
         sock = self._socket
-        if SENDMSG is not None and getattr(type(sock), "sendmsg", None) is SENDMSG:
+        sendmsg = getattr(type(sock), "sendmsg", None)
+        if SENDMSG is not None and sendmsg is SENDMSG:
             call.wait(WRITABLE)
             # A blocking send would wait for room for all of it, past the deadline.
             flags = DONTWAIT if call.timeout is None and call.end != math.inf else 0
             batch = parts[first : first + IOV_MAX]
             try:
-                return sending.call(SENDMSG, sum(map(len, batch)), sock, batch, (), flags)
+                return sending.call(sendmsg, sum(map(len, batch)), sock, batch, (), flags)
             except BlockingIOError:
                 if flags:
                     return 0
