@@ -1,6 +1,6 @@
 """The arrays of sendmmsg(2) and recvmmsg(2), and the two calls (`batch.pxd`)."""
 
-from cpython.buffer cimport PyBuffer_Release
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytearray cimport PyByteArray_CheckExact
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc, PyMem_RawFree, PyMem_RawMalloc
@@ -13,7 +13,7 @@ from fastsock._common.segments import refusals
 
 from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.address cimport Address, pack, unpack
-from fastsock.compiled.syscalls.arguments cimport lend_bytes, lock_readable, lock_writable
+from fastsock.compiled.syscalls.arguments cimport lend_bytes, lock
 from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.posix cimport (
     ENOSYS,
@@ -72,6 +72,7 @@ cdef bint lock_messages(int family, tuple messages, Batch *batch) except -1:
     cdef Py_ssize_t index, packed = 0
     cdef socklen_t size = 0
     cdef msghdr *header
+    cdef int locked
     begin_batch(batch, PyTuple_GET_SIZE(messages))
     for index in range(batch.messages.count):
         data = PyTuple_GET_ITEM(messages, index)
@@ -92,8 +93,13 @@ cdef bint lock_messages(int family, tuple messages, Batch *batch) except -1:
             header.msg_namelen = size
         if PyBytes_CheckExact(<object>data):  # which `messages` keeps
             lend_bytes(&batch.views[index], <object>data)
-        elif not lock_readable(<object>data, &batch.views[index]):
-            break
+        else:
+            locked = lock(<object>data, &batch.views[index], PyBUF_SIMPLE)
+            if locked < 0:
+                release_batch(batch)
+                raise_at("message", index)
+            if locked == 0:
+                break
         add_view(batch, index)
     else:
         return True
@@ -105,6 +111,7 @@ cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
     """Whether there are any and each can be locked, and how many to lock at first: a bytearray can be at any time."""
     cdef Py_buffer view
     cdef Py_ssize_t index, count = PyTuple_GET_SIZE(buffers)
+    cdef int locked
     at_once[0] = FEW_BUFFERS
     for index in range(FEW_BUFFERS, count):
         if not PyByteArray_CheckExact(<object>PyTuple_GET_ITEM(buffers, index)):
@@ -112,7 +119,10 @@ cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
             break
     for index in range(at_once[0], count):
         if not PyByteArray_CheckExact(<object>PyTuple_GET_ITEM(buffers, index)):
-            if not lock_writable(<object>PyTuple_GET_ITEM(buffers, index), &view):
+            locked = lock(<object>PyTuple_GET_ITEM(buffers, index), &view, PyBUF_WRITABLE)
+            if locked < 0:
+                raise_at("buffer", index)
+            if locked == 0:
                 return False
             PyBuffer_Release(&view)
     return count > 0
@@ -121,15 +131,31 @@ cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
 cdef bint lock_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1:
     """Lock up to `most` of them, from `first` on, with room for addresses; False, with none locked, if one can't be."""
     cdef Py_ssize_t index
+    cdef int locked
     begin_batch(batch, min(PyTuple_GET_SIZE(buffers) - first, most))
     for index in range(batch.messages.count):
-        if not lock_writable(<object>PyTuple_GET_ITEM(buffers, first + index), &batch.views[index]):
+        locked = lock(<object>PyTuple_GET_ITEM(buffers, first + index), &batch.views[index], PyBUF_WRITABLE)
+        if locked <= 0:
             release_batch(batch)
+            if locked < 0:
+                raise_at("buffer", first + index)
             return False
         add_view(batch, index)
         batch.messages.array[index].msg_hdr.msg_name = &batch.addresses[index]
         batch.messages.array[index].msg_hdr.msg_namelen = sizeof(Address)
     return True
+
+
+cdef int raise_at(str kind, Py_ssize_t index) except -1:
+    """Raise the exception that is set; what is wrong with an argument says which one it is, as in the twin."""
+    try:
+        raise_what_is_set()
+    except (TypeError, ValueError, BufferError) as error:
+        raise type(error)(f"{error} ({kind} {index})") from None
+
+
+cdef int raise_what_is_set() except -1:
+    return -1
 
 
 cdef int begin_segment_batch(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1:

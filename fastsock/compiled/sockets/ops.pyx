@@ -29,7 +29,7 @@ from fastsock.pure.sockets.ops import SocketOps as PureOps
 
 from fastsock.compiled.syscalls cimport base, posix
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
-from fastsock.compiled.syscalls.arguments cimport lock_argument, as_int, as_size, lock_writable
+from fastsock.compiled.syscalls.arguments cimport as_int, as_size, lock_argument, lock_received, lock_writable, stand_in
 from fastsock.compiled.syscalls.call cimport (
     Syscall,
     Call,
@@ -431,11 +431,13 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Call call
         cdef Py_ssize_t size
         cdef int c_flags
-        if not (as_size(nbytes, &size) and as_int(flags, &c_flags) and lock_writable(buffer, &view)):
+        if not (as_size(nbytes, &size) and as_int(flags, &c_flags)):
             return stdlib_base.recv_into(self, buffer, nbytes, flags)
+        if not lock_received(buffer, &view):
+            return stdlib_base.recv_into(self, stand_in(buffer), nbytes, flags)
         try:
             if size > view.len:
-                return stdlib_base.recv_into(self, buffer, nbytes, flags)
+                return stdlib_base.recv_into(self, bytearray(), 1)  # for the error, without a second look at the buffer
             begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
             return perform(sys_recv, &call) if call.size else 0
         finally:
@@ -459,16 +461,13 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
         cdef Call call
         cdef Py_ssize_t size, received
         cdef int c_flags
-        if not (
-            is_packed_here(self.sock_family)
-            and as_size(nbytes, &size)
-            and as_int(flags, &c_flags)
-            and lock_writable(buffer, &view)
-        ):
+        if not (is_packed_here(self.sock_family) and as_size(nbytes, &size) and as_int(flags, &c_flags)):
             return stdlib_base.recvfrom_into(self, buffer, nbytes, flags)
+        if not lock_received(buffer, &view):
+            return stdlib_base.recvfrom_into(self, stand_in(buffer), nbytes, flags)
         try:
             if size > view.len:
-                return stdlib_base.recvfrom_into(self, buffer, nbytes, flags)
+                return stdlib_base.recvfrom_into(self, bytearray(), 1)
             begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
             call.address = &address
             received = perform(sys_recvfrom, &call)
@@ -508,8 +507,11 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             not is_packed_here(self.sock_family)
             or not (as_size(ancbufsize, &control_size) and as_int(flags, &c_flags))
             or control_size > 0
-            or not lock_vector(buffers, True, &vector)
         ):
+            return stdlib_base.recvmsg_into(self, buffers, ancbufsize, flags)
+        if not lock_vector(buffers, True, &vector):
+            if isinstance(buffers, (list, tuple)):
+                buffers = [stand_in(buffer) for buffer in buffers]
             return stdlib_base.recvmsg_into(self, buffers, ancbufsize, flags)
         try:
             begin_message(&call, &message, self, POLLIN, &vector, c_flags)
@@ -553,7 +555,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             return PureOps.recv_exactly_into(self, buffer, nbytes, flags)
         try:
             if size > view.len:
-                return PureOps.recv_exactly_into(self, buffer, nbytes, flags)
+                return PureOps.recv_exactly_into(self, bytearray(), 1)
             begin(&call, self, POLLIN, view.buf, size or view.len, c_flags)
             return receive_all(&call)
         finally:

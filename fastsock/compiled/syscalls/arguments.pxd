@@ -2,12 +2,12 @@
 
 Each function returns whether it could serve its argument. Where it could not, the method hands all its arguments to
 the stdlib's own, which converts what is convertible and raises for the rest: so every error and its message are
-those of the running interpreter.
+those of the running interpreter. An exporter of Python code (`__buffer__`) is called once: what it raises is raised.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
 from cpython.bytes cimport PyBytes_CheckExact
-from cpython.exc cimport PyErr_Clear, PyErr_Occurred
+from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches, PyErr_Occurred
 from cpython.long cimport PyLong_Check
 from libc.limits cimport INT_MAX, INT_MIN
 
@@ -15,8 +15,27 @@ cdef extern from *:
     """
     #define fastsock_lend_bytes(view, data) \\
         ((view)->obj = NULL, (view)->buf = PyBytes_AS_STRING(data), (view)->len = PyBytes_GET_SIZE(data))
+
+    /* Whether the exporter is one by a __buffer__ written in Python. Keeps the exception that is set. */
+    static inline int fastsock_runs_python(PyObject *exporter)
+    {
+    #if PY_VERSION_HEX >= 0x030C0000
+        PyObject *type, *value, *traceback, *method;
+        int is_python;
+        PyErr_Fetch(&type, &value, &traceback);
+        method = PyObject_GetAttrString((PyObject *)Py_TYPE(exporter), "__buffer__");
+        is_python = method != NULL && !Py_IS_TYPE(method, &PyWrapperDescr_Type);
+        Py_XDECREF(method);
+        PyErr_Restore(type, value, traceback);
+        return is_python;
+    #else
+        (void)exporter;
+        return 0;
+    #endif
+    }
     """
     void lend_bytes "fastsock_lend_bytes"(Py_buffer *view, object data) noexcept
+    bint runs_python "fastsock_runs_python"(object exporter) noexcept
 
 cdef extern from "Python.h":
     # As C has them: -1 with an exception set, which the functions below clear.
@@ -52,25 +71,54 @@ cdef inline bint as_int(object value, int *number) noexcept:
     return INT_MIN <= wide <= INT_MAX
 
 
-cdef inline bint lock_readable(object exporter, Py_buffer *view) noexcept:
-    """A C-contiguous buffer; locked until PyBuffer_Release."""
-    if PyObject_GetBuffer(exporter, view, PyBUF_SIMPLE) == 0:
-        return True
+cdef inline int lock(object exporter, Py_buffer *view, int flags) noexcept:
+    """1: locked until PyBuffer_Release. 0: not this kind of argument. -1, with an exception: the exporter's own."""
+    if PyObject_GetBuffer(exporter, view, flags) == 0:
+        return 1
+    if runs_python(exporter) or not (
+        PyErr_ExceptionMatches(TypeError) or PyErr_ExceptionMatches(BufferError) or PyErr_ExceptionMatches(ValueError)
+    ):
+        return -1
     PyErr_Clear()
-    return False
+    return 0
 
 
-cdef inline bint lock_argument(object exporter, Py_buffer *view) noexcept:
+cdef inline int lock_as_parsed(object exporter, Py_buffer *view) noexcept:
+    """As `lock`, for a buffer to be written to by a call of the stdlib's, which says TypeError of any Exception.
+
+    Where it is 0, the stdlib's call gets `stand_in(exporter)`.
+    """
+    if PyObject_GetBuffer(exporter, view, PyBUF_WRITABLE) == 0:
+        return 1
+    if not PyErr_ExceptionMatches(Exception):
+        return -1
+    PyErr_Clear()
+    return 0
+
+
+cdef inline object stand_in(object exporter):
+    """What is to be refused for an exporter that was refused: its Python code is not to run again."""
+    return type(type(exporter).__name__, (), {})() if runs_python(exporter) else exporter
+
+
+cdef inline int lock_readable(object exporter, Py_buffer *view) except -1:
+    """A C-contiguous buffer; locked until PyBuffer_Release."""
+    return lock(exporter, view, PyBUF_SIMPLE)
+
+
+cdef inline int lock_argument(object exporter, Py_buffer *view) except -1:
     """As lock_readable, for an argument itself: a bytes object needs no lock, since the caller's reference holds it."""
     if PyBytes_CheckExact(exporter):
         lend_bytes(view, exporter)
-        return True
-    return lock_readable(exporter, view)
+        return 1
+    return lock(exporter, view, PyBUF_SIMPLE)
 
 
-cdef inline bint lock_writable(object exporter, Py_buffer *view) noexcept:
+cdef inline int lock_writable(object exporter, Py_buffer *view) except -1:
     """A C-contiguous buffer that may be written; locked until PyBuffer_Release."""
-    if PyObject_GetBuffer(exporter, view, PyBUF_WRITABLE) == 0:
-        return True
-    PyErr_Clear()
-    return False
+    return lock(exporter, view, PyBUF_WRITABLE)
+
+
+cdef inline int lock_received(object exporter, Py_buffer *view) except -1:
+    """As lock_writable, by `lock_as_parsed`."""
+    return lock_as_parsed(exporter, view)

@@ -1,13 +1,14 @@
 """Several buffers for one call: the iovec array of sendmsg(2) and recvmsg(2), with every exporter locked."""
 
-from cpython.buffer cimport PyBuffer_Release
+from cpython.buffer cimport PyBUF_SIMPLE, PyBuffer_Release, PyObject_CheckBuffer
+from cpython.bytes cimport PyBytes_CheckExact
 from cpython.list cimport PyList_CheckExact
 from cpython.mem cimport PyMem_Free, PyMem_Malloc
 from cpython.object cimport PyObject
 from cpython.ref cimport Py_CLEAR, Py_INCREF
 from cpython.tuple cimport PyTuple_CheckExact
 
-from fastsock.compiled.syscalls.arguments cimport lock_argument, lock_writable
+from fastsock.compiled.syscalls.arguments cimport lend_bytes, lock, lock_as_parsed
 from fastsock.compiled.syscalls.posix cimport iovec
 
 cdef enum:
@@ -33,13 +34,16 @@ cdef inline void begin_vector(Vector *vector) noexcept:
     vector.views = vector.inline_views
 
 
-cdef inline bint lock_vector(object buffers, bint writable, Vector *vector) except -1:
+cdef inline int lock_vector(object buffers, bint writable, Vector *vector) except -1:
     """Lock each of a list's or tuple's buffers, until release_vector; False, with none locked, if one can't be."""
-    cdef bint taken
+    cdef int locked
     begin_vector(vector)
     if not (PyList_CheckExact(buffers) or PyTuple_CheckExact(buffers)):
         return False
     buffers = tuple(buffers)  # an exporter's code may change a list meanwhile
+    for buffer in buffers:
+        if not PyObject_CheckBuffer(buffer):
+            return False  # before any exporter's code has run
     vector.objects = <PyObject *>buffers
     Py_INCREF(buffers)
     if len(buffers) > INLINE_BUFFERS:
@@ -50,12 +54,15 @@ cdef inline bint lock_vector(object buffers, bint writable, Vector *vector) exce
             raise MemoryError()
     for buffer in buffers:
         if writable:
-            taken = lock_writable(buffer, &vector.views[vector.count])
+            locked = lock_as_parsed(buffer, &vector.views[vector.count])
+        elif PyBytes_CheckExact(buffer):
+            lend_bytes(&vector.views[vector.count], buffer)
+            locked = 1
         else:
-            taken = lock_argument(buffer, &vector.views[vector.count])
-        if not taken:
+            locked = lock(buffer, &vector.views[vector.count], PyBUF_SIMPLE)
+        if locked <= 0:
             release_vector(vector)
-            return False
+            return locked
         vector.iovecs[vector.count].iov_base = vector.views[vector.count].buf
         vector.iovecs[vector.count].iov_len = vector.views[vector.count].len
         vector.size += vector.views[vector.count].len

@@ -149,7 +149,8 @@ class DatagramOps(Base):
     def recv_segments_into(self, buffer: WriteableBuffer, flags: int = 0) -> tuple[int, int, Any]:
         """Receive as recv_segments() does, into `buffer`: (nbytes, segment_size, address)."""
         refuse_stream(self, "recv_segments_into")
-        nbytes, ancillary, msg_flags, address = self.recvmsg_into([buffer], control_size(self), flags)
+        with view_of(buffer) as view:
+            nbytes, ancillary, msg_flags, address = self.recvmsg_into([view], control_size(self), flags)
         if is_truncated(msg_flags, flags):
             raise truncated_error(None)
         return nbytes, segment_size_of(ancillary, nbytes), address
@@ -186,6 +187,8 @@ def view_of(data: Any) -> memoryview:
     try:
         return memoryview(data)
     except TypeError:
+        if hasattr(type(data), "__buffer__"):  # it is one, and said that itself
+            raise
         raise TypeError(f"a bytes-like object is required, not '{type(data).__name__}'") from None
 
 
