@@ -14,7 +14,7 @@ MODULES = {
     ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(".__init__"): path
     for path in PACKAGE.rglob("*.py")
 } | {".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path for path in PACKAGE.rglob("*.pyx")}
-COMPILED = [name for name in MODULES if name.startswith("fastsock.compiled") and "streams" not in name]
+COMPILED = [name for name in MODULES if name.startswith("fastsock.compiled")]
 # By Cython's syntax, which `ast` does not read; cimports are C's own headers, and may go in circles.
 CYTHON_IMPORT = re.compile(r"^from (fastsock[\w.]*) import (?:\(([^)]*)\)|(.*))$", re.MULTILINE)
 
