@@ -19,7 +19,7 @@ from fastsock._common.segments import refusals
 from fastsock.pure.datagrams.ops import DatagramOps as PureOps
 
 from fastsock.compiled.syscalls cimport base
-from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
+from fastsock.compiled.syscalls.address cimport Address, is_packed_here, is_path, pack, unpack
 from fastsock.compiled.syscalls.arguments cimport lock_argument, as_int, as_size, lock_writable
 from fastsock.compiled.syscalls.base cimport current_fd
 from fastsock.compiled.datagrams.batch cimport (
@@ -75,7 +75,7 @@ from fastsock.compiled.syscalls.posix cimport (
 )
 from fastsock.compiled.syscalls.progress cimport note_transferred, noted_transferred
 from fastsock.compiled.syscalls.receive cimport receive
-from fastsock.compiled.syscalls.wait cimport check_progress, may_try_first, perform
+from fastsock.compiled.syscalls.wait cimport HELD_SIZE, check_progress, may_try_first, perform
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
@@ -306,6 +306,8 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
     cdef ssize_t sent
     call.data = messages
     call.size = batch.size + messages.count * MESSAGE_COST
+    if has_path(messages):
+        call.size += HELD_SIZE  # never under the GIL
     try:
         while messages.first < messages.count:
             if messages.first:
@@ -321,6 +323,20 @@ cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
         note_transferred(error, messages.first)
         raise
     return messages.first
+
+
+cdef inline bint has_path(Messages *messages) noexcept:
+    """Return whether one of the addresses is a path, which the kernel looks up."""
+    cdef Py_ssize_t index
+    cdef Address *address
+    for index in range(messages.count):
+        address = <Address *>messages.array[index].msg_hdr.msg_name
+        if address != NULL:
+            if address.sa.sa_family != AF_UNIX:
+                return False  # all are of the socket's family
+            if is_path(address):
+                return True
+    return False
 
 
 cdef Py_ssize_t send_part(DatagramOps self, Segments *segments, object address) except -1:

@@ -28,7 +28,7 @@ from fastsock.pure.datagrams.ops import DatagramOps as PureDatagramOps
 from fastsock.pure.sockets.ops import SocketOps as PureOps
 
 from fastsock.compiled.syscalls cimport base, posix
-from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
+from fastsock.compiled.syscalls.address cimport Address, is_packed_here, is_path, pack, unpack
 from fastsock.compiled.syscalls.arguments cimport as_int, as_size, lock_argument, lock_received, lock_writable, stand_in
 from fastsock.compiled.syscalls.call cimport (
     Syscall,
@@ -350,6 +350,8 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             PySys_Audit("socket.sendto", "OO", <PyObject *>self, <PyObject *>address)
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
             call.address = &packed
+            if is_path(&packed):
+                return wait_and_perform(sys_sendto, &call, False)
             return send_as_blocking(sys_sendto, &call)
         finally:
             PyBuffer_Release(&view)
@@ -374,8 +376,9 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             if address is not None:
                 message.msg_name = &packed
                 message.msg_namelen = size
-            if call.timeout < 0 and self.sock_type == SOCK_STREAM:
-                return wait_and_perform(sys_sendmsg, &call, False)  # a first try could take it in part
+            # A first try could take a stream's data in part, and would hold the GIL while a path is looked up.
+            if call.timeout < 0 and self.sock_type == SOCK_STREAM or address is not None and is_path(&packed):
+                return wait_and_perform(sys_sendmsg, &call, False)
             return perform(sys_sendmsg, &call)
         finally:
             release_vector(&vector)

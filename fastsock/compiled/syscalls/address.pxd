@@ -65,6 +65,11 @@ cdef inline bint heeds_dontwait(int family) noexcept:
     return family == AF_INET or family == AF_INET6 or family == AF_UNIX
 
 
+cdef inline bint is_path(Address *packed) noexcept:
+    """Return whether the kernel has to look a path up, which may lie on a slow file system."""
+    return packed.sa.sa_family == AF_UNIX and packed.un.sun_path[0] != 0
+
+
 cdef inline bint pack(int family, object address, Address *packed, socklen_t *size) noexcept:
     """Fill `packed` and `size`; False if this address is for the stdlib."""
     if family == AF_INET:
