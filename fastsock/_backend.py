@@ -14,7 +14,7 @@ from types import ModuleType
 CHOICES = ("auto", "compiled", "pure")
 TOPICS = ("sockets.ops", "datagrams.ops", "streams.stream", "constants")
 # Imported with fastsock.asyncio, not before: who does not use asyncio does not pay for it.
-ASYNCIO_TOPICS: tuple[str, ...] = ()
+ASYNCIO_TOPICS: tuple[str, ...] = ("asyncio.datagrams",)
 
 
 def load(backend: str) -> list[ModuleType]:

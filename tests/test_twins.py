@@ -8,10 +8,10 @@ from operator import attrgetter
 
 import pytest
 
-from fastsock._backend import TOPICS
+from fastsock._backend import ASYNCIO_TOPICS, TOPICS
 
 
-@pytest.fixture(params=TOPICS)
+@pytest.fixture(params=[*TOPICS, *ASYNCIO_TOPICS])
 def twins(request, implementations):
     """The pure and the compiled module of one topic."""
     if not {"pure", "compiled"} <= set(implementations):

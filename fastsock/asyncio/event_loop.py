@@ -9,6 +9,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from fastsock._socket_class import adopt_socket
+from fastsock.asyncio.datagrams import make_datagram_transport
 
 Result = TypeVar("Result")
 
@@ -18,6 +19,8 @@ class EventLoop(asyncio.SelectorEventLoop):
 
     def _make_socket_transport(self, sock: Any, *args: Any, **kwargs: Any) -> Any:
         return super()._make_socket_transport(adopt_socket(sock), *args, **kwargs)  # type: ignore[misc]
+
+    _make_datagram_transport = make_datagram_transport
 
 
 def new_event_loop() -> EventLoop:

@@ -1,0 +1,630 @@
+"""class DatagramTransportOps: asyncio's datagrams by recvmmsg and sendmmsg.
+
+To be mixed into asyncio's own transport of datagrams, which keeps all else: what it keeps in attributes is here in an
+`Endpoint`, where its methods find it by the properties. What is sent while datagrams are being delivered goes together
+at the end of that; else it goes at once. Sockets whose class has calls of its own (a proxy's, say), and rarer families
+of addresses, are served by asyncio's own methods, and the twin's.
+"""
+
+import _socket
+import sys
+from asyncio.selector_events import _SelectorDatagramTransport as stock
+from collections import deque
+
+from cpython.buffer cimport PyBuffer_Release
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_CLEAR, Py_INCREF
+from libc.string cimport memset
+
+from fastsock.pure.asyncio.datagrams import DatagramTransportOps as PureOps
+
+from fastsock.compiled.asyncio.address_cache cimport cached_address, pack_cached
+from fastsock.compiled.datagrams.batch cimport (
+    Block,
+    Messages,
+    acquire_block,
+    perform_messages,
+    release_block,
+    sys_recvmmsg,
+    sys_sendmmsg,
+)
+from fastsock.compiled.descriptors cimport borrow_docs, own_methods
+from fastsock.compiled.syscalls cimport base
+from fastsock.compiled.syscalls.address cimport Address, is_packed_here
+from fastsock.compiled.syscalls.arguments cimport lock_argument
+from fastsock.compiled.syscalls.call cimport Call, begin, sys_send, sys_sendto
+from fastsock.compiled.syscalls.posix cimport AF_UNIX, POLLIN, POLLOUT, SOCK_DGRAM
+from fastsock.compiled.syscalls.shared cimport SLOTS, slot_of_thread, swap
+from fastsock.compiled.syscalls.wait cimport perform
+
+cdef extern from "Python.h":
+    int PySys_Audit(const char *event, const char *format, ...) except -1
+
+cdef extern from *:
+    """
+    #if PY_VERSION_HEX < 0x030C0000
+    #include <structmember.h>  /* PyMemberDef */
+    #endif
+
+    static Py_ssize_t fastsock_slot_offset(PyObject *descriptor)
+    {
+        return Py_IS_TYPE(descriptor, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)descriptor)->d_member->offset : 0;
+    }
+    #define fastsock_is_instance(object, cls) PyObject_TypeCheck(object, (PyTypeObject *)(cls))
+    #define fastsock_slot_value(object, offset) (*(PyObject **)((char *)(object) + (offset)))
+    """
+    Py_ssize_t slot_offset "fastsock_slot_offset"(object descriptor) noexcept
+    bint is_instance "fastsock_is_instance"(object candidate, PyObject *cls) noexcept
+    PyObject *slot "fastsock_slot_value"(object holder, Py_ssize_t offset) noexcept
+
+cdef enum:
+    BUFSIZE = 65_528  # bytes: all that UDP has, at a distance that spreads the datagrams over a cache's sets
+    UNIX_BUFSIZE = 256 * 1024  # bytes: asyncio's own max_size
+    DATAGRAM_COST = 2 * 1024  # bytes that receiving a datagram is set equal to (wait.pxd: when the GIL is kept)
+    MESSAGE_COST = 8 * 1024  # the same for sending one
+
+cdef bint SENDS_EMPTY = sys.version_info >= (3, 13)
+cdef Py_ssize_t HEADER_SIZE = 8 if sys.version_info >= (3, 13) else 0  # bytes that asyncio counts for each datagram
+cdef bint COUNTS_SIZE = sys.version_info >= (3, 11)  # asyncio keeps _buffer_size, and does not add it up each time
+
+# The calls that the twin, and asyncio, make of a socket: a class that has its own ones of these must be asked.
+cdef tuple own_calls = ("send", "sendto", "recvfrom", "recvfrom_into")
+cdef type method_descriptor = type(_socket.socket.recv)
+
+# Of the class that users get.
+cdef PyObject *bound_class = NULL
+cdef Py_ssize_t endpoint_offset = 0
+
+# Kept for the next turn, UDP's and unix sockets' blocks apart.
+cdef void *spare_blocks[2][SLOTS]
+cdef void *spare_outboxes[SLOTS]
+
+
+cdef class Endpoint:
+    """What a transport knows beside asyncio's own."""
+
+
+cdef class DatagramTransportOps:
+    """Datagrams in batches, to be mixed into asyncio's transport of datagrams."""
+
+    def _read_ready(self):
+        cdef Endpoint endpoint = endpoint_of(self)
+        if endpoint.conn_lost or endpoint.paused:
+            return
+        if not endpoint.is_served:
+            PureOps._read_ready(self)
+        elif endpoint.rest is not None:
+            deliver_rest(self, endpoint)
+        else:
+            receive(self, endpoint)
+
+    def _sendto_ready(self):
+        cdef Endpoint endpoint = endpoint_of(self)
+        if not endpoint.is_served:
+            stock._sendto_ready(self)
+        elif send_buffered(self, endpoint):
+            self._maybe_resume_protocol()  # which may append to the buffer
+            if not endpoint.buffer:
+                self._loop._remove_writer(self._sock_fd)
+                if endpoint.closing:
+                    self._call_connection_lost(None)
+
+    def sendto(self, data, addr=None):
+        cdef Endpoint endpoint = endpoint_of(self)
+        if not isinstance(data, (bytes, bytearray, memoryview)) or endpoint.conn_lost or not endpoint.is_served:
+            return stock.sendto(self, data, addr)
+        if not data and not SENDS_EMPTY:
+            return
+        if endpoint.address is not None:
+            if addr is not None and addr is not endpoint.address and addr != endpoint.address:
+                raise ValueError(f"Invalid address: must be None or {endpoint.address}")
+            addr = endpoint.address
+        if endpoint.buffer:
+            append_buffered(self, endpoint, data, addr)
+        elif endpoint.outbox == NULL or endpoint.outbox.is_sending:
+            send_now(self, endpoint, data, addr)
+        elif not send_later(self, endpoint, data, addr):
+            flush(self, endpoint)
+            stock.sendto(self, data, addr)
+
+    def send_many(self, messages):
+        cdef Endpoint endpoint = endpoint_of(self)
+        cdef bint is_begun = endpoint.is_served and begin_outbox(endpoint)
+        try:
+            for message in messages:
+                data, address = message if isinstance(message, tuple) else (message, None)
+                self.sendto(data, address)
+        finally:
+            if is_begun:
+                end_outbox(self, endpoint)
+
+    def get_write_buffer_size(self):
+        cdef Endpoint endpoint = endpoint_of(self)
+        if COUNTS_SIZE or not endpoint.buffer:
+            return endpoint.buffer_size
+        return sum([len(data) for data, _ in endpoint.buffer])
+
+    def close(self):
+        flush(self, endpoint_of(self))
+        stock.close(self)
+
+    def _force_close(self, exc):
+        flush(self, endpoint_of(self))
+        stock._force_close(self, exc)
+
+    # asyncio's attributes
+
+    @property
+    def _sock(self):
+        return endpoint_of(self).sock
+
+    @_sock.setter
+    def _sock(self, sock):
+        cdef Endpoint endpoint = endpoint_of(self)
+        endpoint.is_served = sock is not None and is_served_here(sock)
+        endpoint.sock = sock
+
+    @property
+    def _protocol(self):
+        return endpoint_of(self).protocol
+
+    @_protocol.setter
+    def _protocol(self, protocol):
+        cdef Endpoint endpoint = endpoint_of(self)
+        endpoint.takes_batches = getattr(type(protocol), "datagrams_received", None) is not None
+        endpoint.protocol = protocol
+
+    @property
+    def _address(self):
+        return endpoint_of(self).address
+
+    @_address.setter
+    def _address(self, address):
+        cdef Endpoint endpoint = endpoint_of(self)
+        endpoint.address = address or None
+        endpoint.is_connected = bool(self._extra["peername"])
+
+    @property
+    def _buffer(self):
+        cdef Endpoint endpoint = endpoint_of(self)
+        if endpoint.buffer is None:
+            endpoint.buffer = deque()
+        return endpoint.buffer
+
+    @_buffer.setter
+    def _buffer(self, buffer):
+        endpoint_of(self).buffer = buffer or None  # an empty deque takes more memory than all else here
+
+    @property
+    def _buffer_size(self):
+        return endpoint_of(self).buffer_size
+
+    @_buffer_size.setter
+    def _buffer_size(self, Py_ssize_t size):
+        endpoint_of(self).buffer_size = size
+
+    @property
+    def _conn_lost(self):
+        return endpoint_of(self).conn_lost
+
+    @_conn_lost.setter
+    def _conn_lost(self, int count):
+        endpoint_of(self).conn_lost = count
+
+    @property
+    def _closing(self):
+        return endpoint_of(self).closing
+
+    @_closing.setter
+    def _closing(self, bint closing):
+        endpoint_of(self).closing = closing
+
+    @property
+    def _paused(self):
+        return endpoint_of(self).paused
+
+    @_paused.setter
+    def _paused(self, bint paused):
+        endpoint_of(self).paused = paused
+
+
+cdef list kept_docs = borrow_docs(DatagramTransportOps, (PureOps, stock))
+
+
+def bind_transport_class(type cls):
+    """Let the transports of this class, which has a slot `_endpoint`, be served by the methods of this module."""
+    global bound_class, endpoint_offset
+    endpoint_offset = slot_offset(cls._endpoint)
+    if endpoint_offset == 0:
+        raise TypeError("the class needs a slot _endpoint")
+    Py_INCREF(cls)
+    bound_class = <PyObject *>cls
+    own_methods(cls, DatagramTransportOps, {**vars(PureOps), **vars(stock)})
+
+
+cdef inline Endpoint endpoint_of(DatagramTransportOps self):
+    cdef PyObject *endpoint = NULL
+    if bound_class != NULL and is_instance(self, bound_class):
+        endpoint = slot(self, endpoint_offset)
+    if endpoint == NULL:
+        raise AttributeError("_endpoint")
+    return <Endpoint>endpoint
+
+
+cdef bint is_served_here(object sock) except -1:
+    """Whether it is a socket of datagrams, of a family that is packed here, and its class has no calls of its own."""
+    if not isinstance(sock, base.socket) or (<base.socket>sock).sock_type != SOCK_DGRAM:
+        return False
+    if not is_packed_here((<base.socket>sock).sock_family):
+        return False
+    for name in own_calls:
+        if type(getattr(type(sock), name)) is not method_descriptor:
+            return False
+    return True
+
+
+# Receiving
+
+
+cdef int receive(DatagramTransportOps self, Endpoint endpoint) except -1:
+    """Deliver what is there, up to AT_ONCE datagrams by one call."""
+    cdef Call call
+    cdef Messages messages
+    cdef Py_ssize_t count = 0
+    cdef Block *block = acquire_inbox(endpoint)
+    try:
+        messages.array = block.messages
+        messages.first = 0
+        messages.count = min(block.slots, <Py_ssize_t>AT_ONCE)
+        begin(&call, endpoint.sock, POLLIN, &messages, endpoint.received, 0)
+        count = receive_batch(self, endpoint, &call)
+        if count > 0:
+            deliver(self, endpoint, block, count)
+    finally:
+        release_inbox(endpoint, block, count)
+    return 0
+
+
+cdef Py_ssize_t receive_batch(DatagramTransportOps self, Endpoint endpoint, Call *call) except -1:
+    """How many datagrams came; errors are the protocol's, as asyncio has it."""
+    try:
+        return perform_messages(sys_recvmmsg, call)
+    except (BlockingIOError, InterruptedError):
+        pass
+    except OSError as error:
+        endpoint.protocol.error_received(error)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        self._fatal_error(error, "Fatal read error on datagram transport")
+    return 0
+
+
+cdef int deliver(DatagramTransportOps self, Endpoint endpoint, Block *block, Py_ssize_t count) except -1:
+    """Hand the datagrams to the protocol, until it closes or pauses the transport, or raises."""
+    cdef Py_ssize_t index = 0
+    cdef bint is_begun = begin_outbox(endpoint)
+    cdef bint is_done = False
+    endpoint.received = count * DATAGRAM_COST
+    try:
+        if endpoint.takes_batches:
+            index = count
+            endpoint.protocol.datagrams_received(rest_of(endpoint, block, 0, count))
+        while index < count:
+            data = data_of(endpoint, block, index)
+            address = cached_address(&block.addresses[index], block.messages[index].msg_hdr.msg_namelen)
+            index += 1
+            endpoint.protocol.datagram_received(data, address)
+            if endpoint.closing or endpoint.paused:
+                break
+        is_done = True
+    finally:
+        if index < count and not endpoint.closing:
+            endpoint.rest = rest_of(endpoint, block, index, count)
+            if not is_done:
+                self._loop.call_soon(self._read_ready)
+        if is_begun:
+            end_outbox(self, endpoint)
+    return 0
+
+
+cdef int deliver_rest(DatagramTransportOps self, Endpoint endpoint) except -1:
+    """Go on with the datagrams that were kept while the transport paused, or when the protocol raised."""
+    cdef list rest = endpoint.rest
+    cdef Py_ssize_t index = 0
+    cdef bint is_begun = begin_outbox(endpoint)
+    cdef bint is_done = False
+    endpoint.rest = None
+    try:
+        while index < len(rest):
+            data, address = rest[index]
+            index += 1
+            endpoint.protocol.datagram_received(data, address)
+            if endpoint.closing or endpoint.paused:
+                break
+        is_done = True
+    finally:
+        if index < len(rest) and not endpoint.closing:
+            endpoint.rest = rest[index:]
+            if not is_done:
+                self._loop.call_soon(self._read_ready)
+        if is_begun:
+            end_outbox(self, endpoint)
+    return 0
+
+
+cdef inline object data_of(Endpoint endpoint, Block *block, Py_ssize_t index):
+    cdef Py_ssize_t size = min(<Py_ssize_t>block.messages[index].msg_len, block.bufsize)
+    endpoint.received += size
+    return PyBytes_FromStringAndSize(<char *>block.iovecs[index].iov_base, size)
+
+
+cdef list rest_of(Endpoint endpoint, Block *block, Py_ssize_t first, Py_ssize_t count):
+    """The datagrams from `first` on, as (data, address)."""
+    cdef Py_ssize_t index
+    return [
+        (
+            data_of(endpoint, block, index),
+            cached_address(&block.addresses[index], block.messages[index].msg_hdr.msg_namelen),
+        )
+        for index in range(first, count)
+    ]
+
+
+cdef inline Block *acquire_inbox(Endpoint endpoint) except NULL:
+    cdef bint is_unix = (<base.socket>endpoint.sock).sock_family == AF_UNIX
+    cdef Block *block = <Block *>swap(&spare_blocks[is_unix][slot_of_thread()], NULL)
+    return block if block != NULL else acquire_block(UNIX_BUFSIZE if is_unix else BUFSIZE, AT_ONCE)
+
+
+cdef inline void release_inbox(Endpoint endpoint, Block *block, Py_ssize_t count) noexcept:
+    """Make the slots as they were, and keep them for the next turn."""
+    cdef bint is_unix = block.bufsize == UNIX_BUFSIZE
+    cdef Py_ssize_t index
+    for index in range(count):
+        block.messages[index].msg_hdr.msg_namelen = sizeof(Address)
+    block = <Block *>swap(&spare_blocks[is_unix][slot_of_thread()], block)
+    if block != NULL:
+        release_block(block)
+
+
+# Sending
+
+
+cdef int send_now(DatagramTransportOps self, Endpoint endpoint, object data, object address) except -1:
+    cdef Address packed
+    cdef Call call
+    cdef Py_buffer view
+    cdef bint is_connected = endpoint.is_connected
+    call.address_size = 0
+    if not is_connected and not pack_cached(
+        (<base.socket>endpoint.sock).sock_family, address, &packed, &call.address_size
+    ) or not lock_argument(data, &view):
+        stock.sendto(self, data, address)
+        return 0
+    begin(&call, endpoint.sock, POLLOUT, view.buf, view.len, 0)
+    try:
+        if is_connected:
+            perform(sys_send, &call)
+        else:
+            call.address = &packed
+            PySys_Audit("socket.sendto", "OO", <PyObject *>endpoint.sock, <PyObject *>address)
+            perform(sys_sendto, &call)
+    except (BlockingIOError, InterruptedError):
+        append_buffered(self, endpoint, data, address)
+    except OSError as error:
+        endpoint.protocol.error_received(error)
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        self._fatal_error(error, "Fatal write error on datagram transport")
+    finally:
+        PyBuffer_Release(&view)
+    return 0
+
+
+cdef bint send_later(DatagramTransportOps self, Endpoint endpoint, object data, object address) except -1:
+    """Keep a datagram for the end of the delivery; False for an address that is not packed here."""
+    try:
+        if not append(endpoint, endpoint.outbox, data, address):
+            return False
+    except (SystemExit, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        self._fatal_error(error, "Fatal write error on datagram transport")
+    if endpoint.outbox.messages.count == AT_ONCE:
+        flush(self, endpoint)
+    return True
+
+
+cdef int append_buffered(DatagramTransportOps self, Endpoint endpoint, object data, object address) except -1:
+    """Keep a datagram until there is room; what is kept is immutable."""
+    if not endpoint.buffer:
+        if endpoint.buffer is None:
+            endpoint.buffer = deque()
+        if hasattr(self, "_add_writer"):  # from 3.15 on: with the transport's context
+            self._add_writer(self._sock_fd, self._sendto_ready)
+        else:
+            self._loop._add_writer(self._sock_fd, self._sendto_ready)
+    endpoint.buffer.append((bytes(data), address))
+    endpoint.buffer_size += len(data) + HEADER_SIZE
+    self._maybe_pause_protocol()
+    return 0
+
+
+cdef bint send_buffered(DatagramTransportOps self, Endpoint endpoint) except -1:
+    """Send what waits for room, in order; False after an error, which asyncio leaves to the next turn."""
+    cdef Outbox *outbox
+    cdef Py_ssize_t sent
+    while endpoint.buffer:
+        outbox = acquire_outbox()
+        try:
+            for data, address in endpoint.buffer:
+                if outbox.messages.count == AT_ONCE or not append(endpoint, outbox, data, address):
+                    break
+            if outbox.messages.count == 0:
+                return send_first_by_stock(self, endpoint)
+            sent = send_batch(endpoint, outbox)
+        except (BlockingIOError, InterruptedError):
+            return True
+        except OSError as error:
+            drop_buffered(endpoint, 1)
+            endpoint.protocol.error_received(error)
+            return False
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            drop_buffered(endpoint, 1)
+            self._fatal_error(error, "Fatal write error on datagram transport")
+            return False
+        finally:
+            release_outbox(outbox)
+        drop_buffered(endpoint, sent)
+    return True
+
+
+cdef bint send_first_by_stock(DatagramTransportOps self, Endpoint endpoint) except -1:
+    """asyncio's own _sendto_ready() for the first datagram alone, whose address is not packed here."""
+    waiting = endpoint.buffer
+    data, address = waiting[0]
+    if endpoint.is_connected:
+        endpoint.sock.send(data)
+    else:
+        endpoint.sock.sendto(data, address)
+    drop_buffered(endpoint, 1)
+    return False  # the next turn goes on
+
+
+cdef int drop_buffered(Endpoint endpoint, Py_ssize_t count) except -1:
+    for _ in range(count):
+        if not endpoint.buffer:  # aborted meanwhile
+            break
+        data, _ = endpoint.buffer.popleft()
+        endpoint.buffer_size -= len(data) + HEADER_SIZE
+    return 0
+
+
+cdef inline bint begin_outbox(Endpoint endpoint) except -1:
+    """Send together what is sent from here on; False if that is so already."""
+    if endpoint.outbox != NULL:
+        return False
+    endpoint.outbox = acquire_outbox()
+    return True
+
+
+cdef int end_outbox(DatagramTransportOps self, Endpoint endpoint) except -1:
+    cdef Outbox *outbox = endpoint.outbox
+    try:
+        flush(self, endpoint)
+    finally:
+        endpoint.outbox = NULL
+        release_outbox(outbox)
+    return 0
+
+
+cdef int flush(DatagramTransportOps self, Endpoint endpoint) except -1:
+    """Send what was kept for the end of a delivery; what finds no room waits in the buffer."""
+    cdef Outbox *outbox = endpoint.outbox
+    if outbox == NULL or outbox.is_sending:
+        return 0
+    while outbox.messages.first < outbox.messages.count:
+        try:
+            drop(outbox, send_batch(endpoint, outbox))
+        except (BlockingIOError, InterruptedError):
+            keep_for_room(self, endpoint, outbox)
+        except OSError as error:
+            drop(outbox, 1)
+            endpoint.protocol.error_received(error)
+        except BaseException:
+            keep_for_room(self, endpoint, outbox)
+            raise
+    return 0
+
+
+cdef int keep_for_room(DatagramTransportOps self, Endpoint endpoint, Outbox *outbox) except -1:
+    cdef Py_ssize_t first = outbox.messages.first
+    cdef list kept = [
+        (<object>outbox.data[index], <object>outbox.targets[index]) for index in range(first, outbox.messages.count)
+    ]
+    drop(outbox, outbox.messages.count - first)
+    for data, address in kept:
+        append_buffered(self, endpoint, data, address)
+    return 0
+
+
+cdef Py_ssize_t send_batch(Endpoint endpoint, Outbox *outbox) except -1:
+    """How many of an outbox's datagrams went by one call."""
+    cdef Call call
+    begin(
+        &call, endpoint.sock, POLLOUT, &outbox.messages,
+        outbox.size + (outbox.messages.count - outbox.messages.first) * MESSAGE_COST, 0,
+    )
+    outbox.is_sending = True
+    try:
+        return perform_messages(sys_sendmmsg, &call)
+    finally:
+        outbox.is_sending = False
+
+
+cdef inline bint append(Endpoint endpoint, Outbox *outbox, object data, object address) except -1:
+    """Add a datagram, of which there is room for one; False if its address is not packed here."""
+    cdef Py_ssize_t index = outbox.messages.count
+    cdef mmsghdr *message = &outbox.array[index]
+    message.msg_hdr.msg_name = NULL
+    message.msg_hdr.msg_namelen = 0
+    if not endpoint.is_connected:
+        if index > outbox.messages.first and outbox.targets[index - 1] == <PyObject *>address:
+            message.msg_hdr.msg_name = outbox.array[index - 1].msg_hdr.msg_name
+            message.msg_hdr.msg_namelen = outbox.array[index - 1].msg_hdr.msg_namelen
+        elif pack_cached(
+            (<base.socket>endpoint.sock).sock_family, address, &outbox.addresses[index], &message.msg_hdr.msg_namelen
+        ):
+            message.msg_hdr.msg_name = &outbox.addresses[index]
+        else:
+            return False
+        PySys_Audit("socket.sendto", "OO", <PyObject *>endpoint.sock, <PyObject *>address)
+    if not PyBytes_CheckExact(data):
+        data = bytes(data)
+    outbox.iovecs[index].iov_base = PyBytes_AS_STRING(data)
+    outbox.iovecs[index].iov_len = PyBytes_GET_SIZE(data)
+    outbox.size += PyBytes_GET_SIZE(data)
+    Py_INCREF(data)
+    Py_INCREF(address)
+    outbox.data[index] = <PyObject *>data
+    outbox.targets[index] = <PyObject *>address
+    outbox.messages.count = index + 1
+    return True
+
+
+cdef inline void drop(Outbox *outbox, Py_ssize_t count) noexcept:
+    """Let go of the first datagrams."""
+    cdef Py_ssize_t index
+    for index in range(outbox.messages.first, outbox.messages.first + count):
+        outbox.size -= outbox.iovecs[index].iov_len
+        Py_CLEAR(outbox.data[index])
+        Py_CLEAR(outbox.targets[index])
+    outbox.messages.first += count
+    if outbox.messages.first == outbox.messages.count:
+        outbox.messages.first = outbox.messages.count = 0
+
+
+cdef Outbox *acquire_outbox() except NULL:
+    cdef Outbox *outbox = <Outbox *>swap(&spare_outboxes[slot_of_thread()], NULL)
+    cdef Py_ssize_t index
+    if outbox == NULL:
+        outbox = <Outbox *>PyMem_RawMalloc(sizeof(Outbox))
+        if outbox == NULL:
+            raise MemoryError()
+        memset(outbox, 0, sizeof(Outbox))
+        outbox.messages.array = outbox.array
+        for index in range(AT_ONCE):
+            outbox.array[index].msg_hdr.msg_iov = &outbox.iovecs[index]
+            outbox.array[index].msg_hdr.msg_iovlen = 1
+    return outbox
+
+
+cdef void release_outbox(Outbox *outbox) noexcept:
+    drop(outbox, outbox.messages.count - outbox.messages.first)
+    PyMem_RawFree(swap(&spare_outboxes[slot_of_thread()], outbox))

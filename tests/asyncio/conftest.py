@@ -1,0 +1,93 @@
+"""The loops that a test of asyncio runs on: asyncio's own, which is the oracle, ours on both backends, uvloop's.
+
+`run` calls a coroutine function with a `create_datagram_endpoint`, on a new loop of each kind in turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+LIMIT = 30  # seconds; a bound for a loop that hangs, not a measure
+OURS = ("pure", "compiled")
+HAS_UVLOOP = importlib.util.find_spec("uvloop") is not None
+
+
+class Runner:
+    """A kind of loop: "stock", "pure", "compiled", "uvloop", "pure on uvloop", "compiled on uvloop"."""
+
+    def __init__(self, kind: str, module: Any) -> None:
+        self.kind = kind
+        self.is_ours = module is not None
+        self.on_uvloop = kind.endswith("uvloop")
+        self.module = module
+        self.errors: list[dict[str, Any]] = []  # what the loop's exception handler was called with
+
+    def new_loop(self) -> asyncio.AbstractEventLoop:
+        if self.on_uvloop:
+            import uvloop
+
+            return uvloop.new_event_loop()
+        return self.module.EventLoop() if self.is_ours else asyncio.SelectorEventLoop()
+
+    def __call__(self, main: Callable[[Any], Any], *, debug: bool = False) -> Any:
+        loop = self.new_loop()
+        loop.set_debug(debug)
+        loop.set_exception_handler(lambda loop, context: self.errors.append(context))
+        create = loop.create_datagram_endpoint
+        if self.is_ours and self.on_uvloop:
+            create = self.module.create_datagram_endpoint
+        try:
+            return loop.run_until_complete(asyncio.wait_for(main(create), LIMIT))
+        finally:
+            loop.run_until_complete(end_tasks())
+            loop.close()
+
+
+async def end_tasks() -> None:
+    """Cancel what a test left running, and let connection_lost() be called."""
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.sleep(0)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """`run` is each kind in turn, `run_ours` each of ours, `run_asyncio` all but those on uvloop."""
+    chosen = metafunc.config.getoption("--backends").split(",")
+    ours = [backend for backend in OURS if backend in chosen]
+    on_uvloop = [f"{backend} on uvloop" for backend in ours] if HAS_UVLOOP else []
+    kinds = {
+        "run": ["stock", *ours, *(["uvloop"] if HAS_UVLOOP else []), *on_uvloop],
+        "run_ours": [*ours, *on_uvloop],
+        "run_asyncio": ["stock", *ours],
+    }
+    for name, values in kinds.items():
+        if name in metafunc.fixturenames:
+            metafunc.parametrize(name, values, indirect=True)
+
+
+def runner_of(request: pytest.FixtureRequest) -> Runner:
+    backend = request.param.partition(" ")[0]
+    module = request.getfixturevalue("implementations")[backend].asyncio if backend in OURS else None
+    return Runner(request.param, module)
+
+
+@pytest.fixture
+def run(request: pytest.FixtureRequest) -> Runner:
+    return runner_of(request)
+
+
+@pytest.fixture
+def run_ours(request: pytest.FixtureRequest) -> Runner:
+    return runner_of(request)
+
+
+@pytest.fixture
+def run_asyncio(request: pytest.FixtureRequest) -> Runner:
+    return runner_of(request)
