@@ -641,8 +641,8 @@ class SocketStream:
 
     def _send(self, views: list[memoryview]) -> None:
         """Send what is kept and then these; what does not go is kept, or else the stream is broken."""
-        self._broken = UNCERTAIN  # until it is known what is left, whatever comes in between
         sending = Sending()
+        self._broken = UNCERTAIN  # until it is known what is left, whatever comes in between
         try:
             if self._output:
                 with memoryview(self._output) as kept:
