@@ -8,6 +8,7 @@ import errno
 import signal
 import socket as stdlib
 import sys
+from itertools import starmap
 
 import pytest
 
@@ -296,3 +297,85 @@ def test_frames_written_under_a_timer(fastsock, kind):
     if fastsock.BACKEND == "compiled":  # pure can be interrupted between the two, in Python
         assert frames == [number for number, outcome in enumerate(outcomes) if outcome != "refused"]
         assert "kept" in outcomes or kind == "buffered"
+
+
+# Streams: the account of a read that failed
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda stream: stream.readexactly(10),
+        lambda stream: stream.readuntil(b"\n"),
+        lambda stream: stream.readline(),
+        lambda stream: stream.read_frame(),
+        lambda stream: stream.read_frames(),
+    ],
+    ids=["readexactly", "readuntil", "readline", "read_frame", "read_frames"],
+)
+@pytest.mark.parametrize("delimiter", [None, b"\n"])
+def test_an_exception_while_the_error_is_made(fastsock, monkeypatch, call, delimiter):
+    """A handler's exception in the making of IncompleteReadError: what came is still in the stream."""
+
+    def interrupt(*_):
+        raise Interrupt
+
+    with stream_pair(fastsock) as (a, b):
+        a.send(b"\0\0\0\x09part")
+        a.close()
+        stream = fastsock.SocketStream(b, delimiter=delimiter)
+        with monkeypatch.context() as patch:
+            patch.setattr(fastsock.IncompleteReadError, "__init__", interrupt)
+            with pytest.raises(Interrupt):
+                call(stream)
+        assert stream.read() == b"\0\0\0\x09part"
+
+
+def interrupted_reads(fastsock):
+    """Frames read under a timer whose handler raises, now here, now there."""
+    state = {"armed": False}
+
+    def handle(*_):
+        if state["armed"]:
+            state["armed"] = False
+            raise Interrupt
+
+    signal.signal(signal.SIGALRM, handle)
+    a, b = fastsock.socketpair()
+    stream, peer = fastsock.SocketStream(a), fastsock.SocketStream(b)
+    sizes = [(10, 2_000, 70_000)[number % 3] for number in range(300)]
+    interrupts = 0
+
+    def write():
+        for number, size in enumerate(sizes):
+            peer.write_frame(number.to_bytes(4, "big") + pattern(size))
+
+    frames = []
+    with in_thread(write):
+        for attempt in range(100_000):
+            if len(frames) == len(sizes):
+                break
+            signal.setitimer(signal.ITIMER_REAL, 1e-5 + attempt % 20 * 1e-5)
+            state["armed"] = True
+            try:
+                try:
+                    frames.extend(starmap(stream.read_frame, [()]))  # in one step, without a handler behind the call
+                finally:
+                    state["armed"] = False
+            except Interrupt:
+                interrupts += 1
+            signal.setitimer(signal.ITIMER_REAL, 0)
+    a.close()
+    b.close()
+    expected = [number.to_bytes(4, "big") + pattern(size) for number, size in enumerate(sizes)]
+    return frames == expected, interrupts
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no setitimer")
+def test_frames_read_under_a_timer(fastsock):
+    """Each comes once, whole and in its place."""
+    if fastsock.BACKEND == "pure":
+        pytest.skip("what pure has received is in Python's hands when a handler comes")
+    is_whole, interrupts = in_process(interrupted_reads, fastsock.BACKEND, limit=60)
+    assert is_whole
+    assert interrupts > 5
