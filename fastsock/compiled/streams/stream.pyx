@@ -65,6 +65,7 @@ from fastsock.compiled.streams.framing cimport (
     find,
     find_prefixed,
 )
+from fastsock.compiled.streams.secure cimport SecureSocket, secure_socket
 from fastsock.compiled.syscalls.clock cimport monotonic
 from fastsock.compiled.syscalls.posix cimport IOV_MAX, POLLIN, POLLOUT, iovec, msghdr
 from fastsock.compiled.syscalls.progress cimport note_transferred
@@ -134,6 +135,7 @@ and the next call goes on with it. So does a write with what did not go: flush()
 One thread may read while another writes. Two that read, or two that write, get a RuntimeError."""
 
     cdef object sock
+    cdef SecureSocket secure   # the same as an ssl.SSLSocket; None for all others
     cdef Buffer input
     cdef Buffer output
     cdef Framing framing
@@ -142,10 +144,10 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef Py_ssize_t limit
     cdef Py_ssize_t write_buffer
     cdef int64_t end           # of the deadline, monotonic nanoseconds; 0: none
-    cdef bint is_plain         # the system calls serve
-    cdef bint at_end
-    cdef bint reading
-    cdef bint writing
+    cdef unsigned char is_plain  # the system calls serve
+    cdef unsigned char at_end
+    cdef unsigned char reading
+    cdef unsigned char writing
     cdef Broken broken
     cdef Py_ssize_t sent       # bytes, by the call that is writing
     cdef Py_ssize_t tried      # bytes of the last part that a send() refused: ssl wants no fewer when it is tried again
@@ -428,6 +430,7 @@ One thread may read while another writes. Two that read, or two that write, get 
         self.is_plain = isinstance(sock, stdlib_base) and all(
             [is_own(type(sock), name) for name in ("recv_into", "send", "sendmsg")]
         )
+        self.secure = None if self.is_plain else secure_socket(sock)
         return 0
 
     cdef int begin_call(self, Call *call, short events) except -1:
@@ -435,6 +438,10 @@ One thread may read while another writes. Two that read, or two that write, get 
         cdef int64_t now
         if self.is_plain:
             begin(call, <base.socket>self.sock, events, NULL, 0, 0)
+        elif self.secure is not None:
+            begin(call, self.secure.sock, events, NULL, 0, 0)
+            if self.secure.calls > 0:
+                call.timeout = self.secure.timeout
         else:
             timeout = timeout_of(self.sock)
             memset(call, 0, sizeof(call[0]))
@@ -503,10 +510,20 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef ssize_t receive_by_method(self, Call *call, view) except -1:
         try:
+            if self.secure is not None and self.sock._sslobj is not None:
+                return self.receive_securely(call, view)
             receive = self.bound_method(call, READABLE, self.sock.recv_into)
             return as_transferred(PyObject_CallOneArg(receive, view), call.size, "recv_into")
         finally:
             release(view)
+
+    cdef ssize_t receive_securely(self, Call *call, view) except -1:
+        while True:
+            try:
+                return self.secure.read(view, call.size)
+            except OSError as error:
+                wanted = error
+            self.secure.wait(call, wanted)
 
     cdef object bound_method(self, Call *call, int direction, method):
         """Return a method of the socket's that is held to the call's time, which the method itself does not know.
@@ -914,11 +931,17 @@ One thread may read while another writes. Two that read, or two that write, get 
         handler's, or a MemoryError for the number that send() returns.
         """
         cdef Py_ssize_t size, sent
+        cdef bint is_secure
         if self.sent > 0:
             check_progress(call)
-        part = view[:max(<Py_ssize_t>RECORD_SIZE, self.tried)] if self.end != 0 else view
+        is_secure = self.secure is not None and self.sock._sslobj is not None
+        part = view[:max(<Py_ssize_t>RECORD_SIZE, self.tried)] if self.end != 0 and not is_secure else view
         try:
             size = self.tried = len(part)
+            if is_secure:
+                sent = self.send_securely(call, part)
+                self.tried = 0
+                return sent
             send = self.bound_method(call, WRITABLE, self.sock.send)
             self.broken = UNCERTAIN
             try:
@@ -935,6 +958,18 @@ One thread may read while another writes. Two that read, or two that write, get 
         finally:
             release(part)
             release(view)
+
+    cdef Py_ssize_t send_securely(self, Call *call, part) except -1:
+        while True:
+            try:
+                return self.secure.write(part)
+            except OSError as error:
+                wanted = error
+            except BaseException:
+                if self.secure.is_uncertain:
+                    self.broken = UNCERTAIN
+                raise
+            self.secure.wait(call, wanted)
 
 
 cdef list kept_docs = borrow_docs(SocketStream, (PureStream,)) + borrow_docs(StreamDeadline, (PureDeadline,))
