@@ -7,6 +7,7 @@ raises its own error.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 from types import ModuleType
@@ -14,7 +15,7 @@ from types import ModuleType
 CHOICES = ("auto", "compiled", "pure")
 TOPICS = ("sockets.ops", "datagrams.ops", "streams.stream", "constants")
 # Imported with fastsock.asyncio, not before: who does not use asyncio does not pay for it.
-ASYNCIO_TOPICS: tuple[str, ...] = ("asyncio.datagrams",)
+ASYNCIO_TOPICS = ("asyncio.datagrams", "asyncio.protocol", "asyncio.reader")
 
 
 def load(backend: str) -> list[ModuleType]:
@@ -41,6 +42,19 @@ BACKEND, BACKEND_REASON, modules = choose()
 ops, datagram, stream, constants = modules
 
 
+@functools.cache
+def choose_for_asyncio() -> tuple[str, str]:
+    """The backend of fastsock.asyncio, which is BACKEND but where its own extension modules are broken, and why."""
+    try:
+        for topic in ASYNCIO_TOPICS:
+            importlib.import_module(f"fastsock.{BACKEND}.{topic}")
+    except Exception as error:
+        if BACKEND == "pure" or os.environ.get("FASTSOCK_BACKEND", "auto") != "auto":
+            raise
+        return "pure", f"{type(error).__name__}: {error}"
+    return BACKEND, BACKEND_REASON
+
+
 def load_topic(topic: str) -> ModuleType:
-    """Import one of ASYNCIO_TOPICS on the backend that was chosen."""
-    return importlib.import_module(f"fastsock.{BACKEND}.{topic}")
+    """One of ASYNCIO_TOPICS, on the backend that serves."""
+    return importlib.import_module(f"fastsock.{choose_for_asyncio()[0]}.{topic}")

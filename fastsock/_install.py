@@ -1,53 +1,126 @@
-"""install(), uninstall(), installed(): every library's sockets become fastsock's.
+"""install(), uninstall(), installed(): every library's sockets, and asyncio's streams and datagrams, become fastsock's.
 
 What matters is the class. The functions of `socket` that make sockets look it up when they are called, and so does a
 library that says `socket.socket` or `import socket`. What was imported by `from socket import socket` before install()
 keeps the stdlib's class, and goes on working. `create_connection` is replaced for its further keywords, `SocketIO` so
-that it is the class of what `makefile()` gives.
+that it is the class of what `makefile()` gives. asyncio's names are replaced once it is imported, if that is later.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import importlib
 import socket as stdlib
-from collections.abc import Iterator
-from types import ModuleType
-from typing import Any
+import sys
+from collections.abc import Iterator, Mapping
 
 from fastsock import _socket_class
-from fastsock._common import originals
+from fastsock._common.imports import AfterImport
+from fastsock._common.originals import original
 
-# (module, name): what stands there after install()
-REPLACEMENTS: dict[tuple[ModuleType, str], Any] = {
-    (stdlib, "socket"): _socket_class.socket,
-    (stdlib, "create_connection"): _socket_class.create_connection,
-    (stdlib, "SocketIO"): _socket_class.SocketIO,
+Place = tuple[str, str]  # a module, and a name in it
+
+# What stands there after install().
+REPLACEMENTS: dict[Place, object] = {
+    ("socket", "socket"): _socket_class.socket,
+    ("socket", "create_connection"): _socket_class.create_connection,
+    ("socket", "SocketIO"): _socket_class.SocketIO,
 }
+# The same in asyncio, by module and name: neither is imported before the program imports asyncio.
+STREAMS = "fastsock.asyncio.streams"
+ASYNCIO_REPLACEMENTS: dict[Place, Place] = {
+    ("asyncio", "StreamReader"): (STREAMS, "StreamReader"),
+    ("asyncio", "StreamWriter"): (STREAMS, "StreamWriter"),
+    ("asyncio", "open_connection"): (STREAMS, "open_connection"),
+    ("asyncio", "start_server"): (STREAMS, "start_server"),
+    ("asyncio.streams", "StreamReader"): (STREAMS, "StreamReader"),
+    ("asyncio.streams", "StreamWriter"): (STREAMS, "StreamWriter"),
+    ("asyncio.streams", "open_connection"): (STREAMS, "open_connection"),
+    ("asyncio.streams", "start_server"): (STREAMS, "start_server"),
+    ("asyncio.selector_events", "BaseSelectorEventLoop._make_datagram_transport"): (
+        "fastsock.asyncio.datagrams",
+        "make_datagram_transport",
+    ),
+}
+if hasattr(stdlib, "AF_UNIX"):
+    ASYNCIO_REPLACEMENTS |= {
+        ("asyncio", "open_unix_connection"): (STREAMS, "open_unix_connection"),
+        ("asyncio", "start_unix_server"): (STREAMS, "start_unix_server"),
+        ("asyncio.streams", "open_unix_connection"): (STREAMS, "open_unix_connection"),
+        ("asyncio.streams", "start_unix_server"): (STREAMS, "start_unix_server"),
+    }
 
 
-def install() -> None:
+def install(*, asyncio: bool = True) -> None:
     """Put fastsock's `socket`, `create_connection` and `SocketIO` in the place of the stdlib's, for the whole process.
 
-    Calling it again has no effect.
+    So it does with asyncio's streams and datagram transports, also if asyncio is imported later; with `asyncio=False`
+    that is left alone. Calling it again has no effect.
     """
-    for (module, name), replacement in REPLACEMENTS.items():
-        setattr(module, name, replacement)
+    put(REPLACEMENTS)
+    if asyncio and "asyncio" in sys.modules:
+        install_asyncio()
+    elif asyncio:
+        after_asyncio.arm()
 
 
 def uninstall() -> None:
-    """Put the stdlib's back, unless another was put there since. Sockets that exist stay what they are."""
-    for (module, name), replacement in REPLACEMENTS.items():
-        if getattr(module, name) is replacement:
-            setattr(module, name, getattr(originals, name))
+    """Put the stdlib's back, unless another was put there since. Sockets and streams that exist stay what they are."""
+    after_asyncio.disarm()
+    take_away(REPLACEMENTS)
+    if "fastsock.asyncio" in sys.modules:
+        take_away(asyncio_replacements())
 
 
 @contextlib.contextmanager
-def installed() -> Iterator[None]:
+def installed(*, asyncio: bool = True) -> Iterator[None]:
     """A context within which fastsock is installed; what was there before is put back at its end."""
-    before = {(module, name): getattr(module, name) for module, name in REPLACEMENTS}
-    install()
+    before = {place: standing(place) for place in (*REPLACEMENTS, *ASYNCIO_REPLACEMENTS) if place[0] in sys.modules}
+    was_armed = after_asyncio.is_armed()
+    install(asyncio=asyncio)
     try:
         yield
     finally:
-        for (module, name), value in before.items():
-            setattr(module, name, value)
+        if not was_armed:
+            after_asyncio.disarm()
+            if "asyncio" in sys.modules:  # imported within
+                take_away(asyncio_replacements())
+        put(before)
+
+
+def holder_of(place: Place) -> tuple[object, str]:
+    """The module, or the class in it, that has the name."""
+    module, name = place
+    holder, _, attribute = name.rpartition(".")
+    return (getattr(sys.modules[module], holder) if holder else sys.modules[module]), attribute
+
+
+def standing(place: Place) -> object:
+    return getattr(*holder_of(place))
+
+
+def put(replacements: Mapping[Place, object]) -> None:
+    for place, replacement in replacements.items():
+        setattr(*holder_of(place), replacement)
+
+
+def take_away(replacements: Mapping[Place, object]) -> None:
+    for place, replacement in replacements.items():
+        if standing(place) is replacement:
+            setattr(*holder_of(place), original(replacement))
+
+
+@functools.cache
+def asyncio_replacements() -> dict[Place, object]:
+    """What stands in asyncio after install(); it is imported here at the latest."""
+    return {
+        place: getattr(importlib.import_module(module), name) for place, (module, name) in ASYNCIO_REPLACEMENTS.items()
+    }
+
+
+def install_asyncio() -> None:
+    put(asyncio_replacements())
+
+
+after_asyncio = AfterImport("asyncio", install_asyncio)

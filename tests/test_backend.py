@@ -20,11 +20,14 @@ with a, b:
 # What the layout check reads from a socket is made to differ from what its getter says.
 WRONG_LAYOUT = "import socket; socket.socket.gettimeout = lambda self: 42.0\n"
 COMPILED = package_directory() / "compiled"
-EXTENSIONS = sorted(
-    source.relative_to(COMPILED).with_suffix("").as_posix()
-    for source in COMPILED.rglob("*.pyx")
-    if "asyncio" not in source.parts  # those are imported with asyncio
-)
+EXTENSIONS = sorted(source.relative_to(COMPILED).with_suffix("").as_posix() for source in COMPILED.rglob("*.pyx"))
+ASYNCIO_EXTENSIONS = [name for name in EXTENSIONS if name.startswith("asyncio/")]
+ASYNCIO_REPORT = """
+import fastsock.asyncio
+print(fastsock.BACKEND)
+print(fastsock.asyncio.BACKEND)
+print(fastsock.asyncio.BACKEND_REASON)
+"""
 
 
 @pytest.fixture
@@ -104,7 +107,7 @@ def test_missing_extension_is_an_error_if_asked_for(copy):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("name", EXTENSIONS)
+@pytest.mark.parametrize("name", sorted(set(EXTENSIONS) - set(ASYNCIO_EXTENSIONS)))
 def test_broken_extension(copy, name):
     """If one of the extension modules can't be loaded, the pure backend serves, with the loader's message."""
     break_extension(copy, name)
@@ -114,12 +117,32 @@ def test_broken_extension(copy, name):
 
 
 @pytest.mark.usefixtures("compiled")
-@pytest.mark.parametrize("name", EXTENSIONS)
+@pytest.mark.parametrize("name", sorted(set(EXTENSIONS) - set(ASYNCIO_EXTENSIONS)))
 def test_broken_extension_is_an_error_if_asked_for(copy, name):
     """FASTSOCK_BACKEND=compiled with an extension module that can't be loaded raises the loader's error."""
     break_extension(copy, name)
     message = error("compiled", copy)
     assert message.startswith("ImportError: ") and f"{name}." in message
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ASYNCIO_EXTENSIONS)
+def test_broken_extension_for_asyncio(copy, name):
+    """If one of asyncio's extension modules can't be loaded, the sockets stay compiled, and asyncio's part is pure."""
+    break_extension(copy, name)
+    socket, asyncio, reason = check_code(ASYNCIO_REPORT, path=copy).splitlines()
+    assert (socket, asyncio) == ("compiled", "pure")
+    assert reason.startswith("ImportError: ") and f"{name}." in reason
+
+
+@pytest.mark.usefixtures("compiled")
+@pytest.mark.parametrize("name", ASYNCIO_EXTENSIONS)
+def test_broken_extension_for_asyncio_is_an_error_if_asked_for(copy, name):
+    """With FASTSOCK_BACKEND=compiled that is an error, once fastsock.asyncio is imported."""
+    break_extension(copy, name)
+    assert report("compiled", copy)[0] == "compiled"
+    done = run_code("import fastsock.asyncio", "compiled", path=copy)
+    assert done.returncode == 1 and "ImportError: " in done.stderr.splitlines()[-1]
 
 
 @pytest.mark.usefixtures("compiled")

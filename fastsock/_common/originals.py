@@ -18,6 +18,15 @@ def original_class(cls: type) -> Any:
     return next(base for base in cls.__mro__ if not any(map(is_own, base.__mro__)))
 
 
+def original(value: Any) -> Any:
+    """The stdlib's class or function that one of ours stands for."""
+    if isinstance(value, type):
+        return original_class(value)
+    while is_own(value):
+        value = value.original
+    return value
+
+
 def is_own(value: Any) -> bool:
     return bool(value.__module__.partition(".")[0] == PACKAGE)
 
@@ -29,9 +38,7 @@ if TYPE_CHECKING:
 else:
     socket = original_class(stdlib.socket)
     SocketIO = original_class(stdlib.SocketIO)
-    create_connection = stdlib.create_connection
-    while is_own(create_connection):
-        create_connection = create_connection.original
+    create_connection = original(stdlib.create_connection)
 
 # gevent's and eventlet's classes, once patched in, are none: they hold a socket in an attribute.
 IS_A_SOCKET = issubclass(socket, _socket.socket)

@@ -11,11 +11,12 @@ import selectors
 import sys
 import weakref
 from asyncio.log import logger
-from asyncio.selector_events import _SelectorDatagramTransport  # type: ignore[attr-defined]
+from asyncio.selector_events import BaseSelectorEventLoop, _SelectorDatagramTransport  # type: ignore[attr-defined]
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fastsock._backend import load_topic
+from fastsock._common.originals import original
 
 Protocol = TypeVar("Protocol", bound=asyncio.BaseProtocol)
 
@@ -77,6 +78,9 @@ def make_datagram_transport(
     if sys.version_info >= (3, 12):
         loop._ensure_fd_no_transport(sock)
     return DatagramTransport(loop, sock, protocol, address, waiter, extra)
+
+
+make_datagram_transport.original = original(BaseSelectorEventLoop._make_datagram_transport)  # type: ignore[attr-defined]
 
 
 async def create_datagram_endpoint(

@@ -50,7 +50,7 @@ def run_without_runner(main: Coroutine[Any, Any, Result], debug: bool | None) ->
         return loop.run_until_complete(main)
     finally:
         try:
-            runners._cancel_all_tasks(loop)
+            runners._cancel_all_tasks(loop)  # type: ignore[attr-defined]
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.run_until_complete(loop.shutdown_default_executor())
         finally:

@@ -1,13 +1,16 @@
 """The loops that a test of asyncio runs on: asyncio's own, which is the oracle, ours on both backends, uvloop's.
 
-`run` calls a coroutine function with a `create_datagram_endpoint`, on a new loop of each kind in turn.
+`run` calls a coroutine function with a `create_datagram_endpoint`, on a new loop of each kind in turn. `aio` has the
+streams' names and a loop: asyncio's own, ours on EventLoop, on asyncio's loop after install(), and on uvloop.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Iterator
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -66,6 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "run": ["stock", *ours, *(["uvloop"] if HAS_UVLOOP else []), *on_uvloop],
         "run_ours": [*ours, *on_uvloop],
         "run_asyncio": ["stock", *ours],
+        "aio": ["stock", *ours, *(f"{backend} installed" for backend in ours), *on_uvloop],
     }
     for name, values in kinds.items():
         if name in metafunc.fixturenames:
@@ -91,3 +95,50 @@ def run_ours(request: pytest.FixtureRequest) -> Runner:
 @pytest.fixture
 def run_asyncio(request: pytest.FixtureRequest) -> Runner:
     return runner_of(request)
+
+
+class Combination:
+    """Streams and a loop; its attributes are those of the module that the streams are of."""
+
+    def __init__(self, streams: ModuleType, new_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self.streams = streams
+        self.new_loop = new_loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.streams, name)
+
+    def run(self, main: Coroutine[Any, Any, Any], debug: bool = False) -> Any:
+        """The coroutine's result on a new loop, which must have nothing to complain of."""
+        complaints: list[dict[str, Any]] = []
+        loop = self.new_loop()
+        try:
+            loop.set_debug(debug)
+            loop.set_exception_handler(lambda _, context: complaints.append(context))
+            result = loop.run_until_complete(asyncio.wait_for(main, LIMIT))
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            loop.close()
+        assert not complaints
+        return result
+
+
+@pytest.fixture
+def aio(request: pytest.FixtureRequest) -> Iterator[Combination]:
+    backend, _, loop = request.param.partition(" ")
+    implementations = request.getfixturevalue("implementations")
+    with contextlib.ExitStack() as stack:
+        if backend == "stock":
+            made = Combination(asyncio, asyncio.new_event_loop)
+        elif loop == "installed":
+            stack.enter_context(implementations[backend].installed())
+            made = Combination(asyncio, asyncio.new_event_loop)
+        else:
+            ours = implementations[backend].asyncio
+            made = Combination(ours, uvloop_loop if loop == "on uvloop" else ours.EventLoop)
+        yield made
+
+
+def uvloop_loop() -> asyncio.AbstractEventLoop:
+    import uvloop
+
+    return uvloop.new_event_loop()

@@ -1,7 +1,8 @@
 """Runs tests of the interpreter's own suite, with or without the layer. A script, for a process of its own:
 
-    cpython_suite.py plain|layered RESULTS TIMEOUT NAME...
+    cpython_suite.py plain|layered|loop RESULTS TIMEOUT NAME...
 
+"layered" is with fastsock installed, "loop" has fastsock's event loop in the place of asyncio's besides.
 A NAME is a module ("test.test_socket") or the id of one test. Each line of the file RESULTS is a JSON pair,
 [id, outcome]; a test's last line counts. A test that did not end, in a crash or at the timeout, is left as "running".
 """
@@ -85,12 +86,29 @@ def load(name: str) -> unittest.TestSuite:
     return unittest.TestSuite(test for test in flatten(suite) if "VSOCK" not in type(test).__name__)
 
 
+def put_event_loop() -> None:
+    """asyncio's new loops are fastsock's, also of a test that asks for the class."""
+    import asyncio
+    from asyncio import unix_events
+
+    from fastsock.asyncio import EventLoop
+
+    for module in (asyncio, unix_events):
+        module.SelectorEventLoop = EventLoop  # type: ignore[attr-defined,misc]
+    asyncio.new_event_loop = asyncio.events.new_event_loop = EventLoop  # type: ignore[attr-defined]
+    for name in ("_UnixDefaultEventLoopPolicy", "DefaultEventLoopPolicy"):  # the first from 3.14 on
+        if hasattr(unix_events, name):
+            getattr(unix_events, name)._loop_factory = EventLoop
+
+
 def main(layer: str, results: str, timeout: str, *names: str) -> None:
     faulthandler.dump_traceback_later(float(timeout), exit=True)
-    if layer == "layered":
+    if layer != "plain":
         import fastsock
 
         fastsock.install()
+    if layer == "loop":
+        put_event_loop()
 
     import test.support
 

@@ -21,8 +21,9 @@ def load_fastsock(backend: str) -> ModuleType:
     before = os.environ.get("FASTSOCK_BACKEND")
     os.environ["FASTSOCK_BACKEND"] = backend
     try:
-        importlib.import_module("fastsock.asyncio")
-        return sys.modules["fastsock"]
+        made = importlib.import_module("fastsock")
+        made._install.asyncio_replacements()  # imports its own fastsock.asyncio, which it else does when it is used
+        return made
     finally:
         if before is None:
             del os.environ["FASTSOCK_BACKEND"]
