@@ -29,7 +29,15 @@ from fastsock.pure.sockets.ops import SocketOps as PureOps
 
 from fastsock.compiled.syscalls cimport base, posix
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here, is_path, pack, unpack
-from fastsock.compiled.syscalls.arguments cimport as_int, as_size, lock_argument, lock_received, lock_writable, stand_in
+from fastsock.compiled.syscalls.arguments cimport (
+    as_int,
+    as_size,
+    lock_argument,
+    lock_received,
+    lock_writable,
+    stand_in,
+    unlock_argument,
+)
 from fastsock.compiled.syscalls.call cimport (
     Syscall,
     Call,
@@ -315,7 +323,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
             begin(&call, self, POLLOUT, view.buf, view.len, c_flags)
             return send_as_blocking(sys_send, &call)
         finally:
-            PyBuffer_Release(&view)
+            unlock_argument(&view)
 
     def sendall(self, data, flags=0, /):
         cdef Py_buffer view
@@ -329,7 +337,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
                 check_progress(&call)
             PyErr_CheckSignals()
         finally:
-            PyBuffer_Release(&view)
+            unlock_argument(&view)
 
     def sendto(self, data, flags, address=missing, /):
         cdef Py_buffer view
@@ -354,7 +362,7 @@ The socket calls of this backend, to be mixed into a subclass of `socket.socket`
                 return wait_and_perform(sys_sendto, &call, False)
             return send_as_blocking(sys_sendto, &call)
         finally:
-            PyBuffer_Release(&view)
+            unlock_argument(&view)
 
     def sendmsg(self, buffers, ancdata=(), flags=0, address=None, /):
         cdef Vector vector

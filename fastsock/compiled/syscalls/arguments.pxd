@@ -5,7 +5,7 @@ the stdlib's own, which converts what is convertible and raises for the rest: so
 those of the running interpreter. An exporter of Python code (`__buffer__`) is called once: what it raises is raised.
 """
 
-from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE
+from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytes cimport PyBytes_CheckExact
 from cpython.exc cimport PyErr_Clear, PyErr_ExceptionMatches, PyErr_Occurred
 from cpython.long cimport PyLong_Check
@@ -15,6 +15,7 @@ cdef extern from *:
     """
     #define fastsock_lend_bytes(view, data) \\
         ((view)->obj = NULL, (view)->buf = PyBytes_AS_STRING(data), (view)->len = PyBytes_GET_SIZE(data))
+    #define fastsock_is_locked(view) ((view)->obj != NULL)
 
     /* Whether the exporter is one by a __buffer__ written in Python. Keeps the exception that is set. */
     static inline int fastsock_runs_python(PyObject *exporter)
@@ -35,6 +36,7 @@ cdef extern from *:
     }
     """
     void lend_bytes "fastsock_lend_bytes"(Py_buffer *view, object data) noexcept
+    bint is_locked "fastsock_is_locked"(Py_buffer *view) noexcept
     bint runs_python "fastsock_runs_python"(object exporter) noexcept
 
 cdef extern from "Python.h":
@@ -112,6 +114,12 @@ cdef inline int lock_argument(object exporter, Py_buffer *view) except -1:
         lend_bytes(view, exporter)
         return 1
     return lock(exporter, view, PyBUF_SIMPLE)
+
+
+cdef inline void unlock_argument(Py_buffer *view) noexcept:
+    """Release what lock_argument locked; of a bytes object there is nothing."""
+    if is_locked(view):
+        PyBuffer_Release(view)
 
 
 cdef inline int lock_writable(object exporter, Py_buffer *view) except -1:
