@@ -42,9 +42,12 @@ from fastsock.compiled.syscalls.call cimport (
     Syscall,
     Call,
     advance,
+    sys_accept,
+    sys_connected,
     sys_recv,
     sys_recvfrom,
     sys_recvmsg,
+    sys_recvmsg_one,
     sys_send,
     sys_sendmsg,
     sys_sendto,
@@ -58,7 +61,6 @@ from fastsock.compiled.syscalls.posix cimport (
     ECONNRESET,
     EINPROGRESS,
     EINTR,
-    EISCONN,
     HAVE_ACCEPT4,
     IOV_MAX,
     MSG_DONTWAIT,
@@ -67,11 +69,9 @@ from fastsock.compiled.syscalls.posix cimport (
     POLLERR,
     POLLIN,
     POLLOUT,
-    SO_ERROR,
     SOCK_CLOEXEC,
     SOCK_NONBLOCK,
     SOCK_STREAM,
-    SOL_SOCKET,
     SOMAXCONN,
     msghdr,
     sockaddr,
@@ -650,27 +650,3 @@ cdef Py_ssize_t receive_all(Call *call) except -1:
         note_transferred(error, expected - call.size)
         raise
     return expected
-
-
-# The system calls, for `perform`
-
-
-cdef ssize_t sys_accept(Call *call, int extra_flags) noexcept nogil:
-    return posix.accept4(call.fd, &call.address.sa, &call.address_size, SOCK_CLOEXEC)
-
-
-cdef ssize_t sys_connected(Call *call, int extra_flags) noexcept nogil:
-    cdef int error = 0
-    cdef socklen_t size = sizeof(error)
-    if posix.getsockopt(call.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
-        return -1
-    if error == 0 or error == EISCONN:
-        return 0
-    posix.errno = error
-    return -1
-
-
-cdef ssize_t sys_recvmsg_one(Call *call, int extra_flags) noexcept nogil:
-    call.message.msg_iov.iov_base = call.data
-    call.message.msg_iov.iov_len = call.size
-    return sys_recvmsg(call, extra_flags)

@@ -6,7 +6,17 @@ from libc.string cimport memset
 
 from fastsock.compiled.syscalls cimport base, posix
 from fastsock.compiled.syscalls.address cimport Address, heeds_dontwait
-from fastsock.compiled.syscalls.posix cimport MSG_DONTWAIT, POLLOUT, SEND_HEEDS_DONTWAIT, msghdr, socklen_t
+from fastsock.compiled.syscalls.posix cimport (
+    EISCONN,
+    MSG_DONTWAIT,
+    POLLOUT,
+    SEND_HEEDS_DONTWAIT,
+    SO_ERROR,
+    SOCK_CLOEXEC,
+    SOL_SOCKET,
+    msghdr,
+    socklen_t,
+)
 from fastsock.compiled.syscalls.vector cimport Vector
 
 cdef enum:
@@ -104,3 +114,24 @@ cdef inline ssize_t sys_recvmsg(Call *call, int extra_flags) noexcept nogil:
     call.message.msg_name = call.address
     call.message.msg_namelen = sizeof(call.address[0])
     return posix.recvmsg(call.fd, call.message, call.flags | extra_flags)
+
+
+cdef inline ssize_t sys_accept(Call *call, int extra_flags) noexcept nogil:
+    return posix.accept4(call.fd, &call.address.sa, &call.address_size, SOCK_CLOEXEC)
+
+
+cdef inline ssize_t sys_connected(Call *call, int extra_flags) noexcept nogil:
+    cdef int error = 0
+    cdef socklen_t size = sizeof(error)
+    if posix.getsockopt(call.fd, SOL_SOCKET, SO_ERROR, &error, &size) < 0:
+        return -1
+    if error == 0 or error == EISCONN:
+        return 0
+    posix.errno = error
+    return -1
+
+
+cdef inline ssize_t sys_recvmsg_one(Call *call, int extra_flags) noexcept nogil:
+    call.message.msg_iov.iov_base = call.data
+    call.message.msg_iov.iov_len = call.size
+    return sys_recvmsg(call, extra_flags)
