@@ -1,14 +1,13 @@
 """Python's `socket` module, faster.
 
-`import fastsock as socket` gives every name of the stdlib's module. The sockets are `socket.socket`s whose calls go to
-POSIX directly; `install()` gives them to every library of the process. `BACKEND` is "compiled" or "pure", and
+`import fastsock as socket` gives every name that the stdlib's module has. The sockets are `socket.socket`s whose calls
+go to POSIX directly; `install()` gives them to every library of the process. `BACKEND` is "compiled" or "pure", and
 `BACKEND_REASON` says why.
 """
 
 import socket as _stdlib
 import sys
 from socket import *
-from socket import _GLOBAL_DEFAULT_TIMEOUT as _GLOBAL_DEFAULT_TIMEOUT  # what http.client and others pass on
 from socket import EAGAIN, EBADF, EWOULDBLOCK, AddressInfo, MsgFlag
 
 from fastsock._backend import BACKEND, BACKEND_REASON
@@ -27,6 +26,10 @@ from fastsock._version import __version__ as __version__
 
 SocketStream = _stream.SocketStream
 globals().update(_constants.CONSTANTS)
+# What the stdlib's module has beside that, imported or private: programs take `socket.errno` and others from there.
+globals().update(
+    (name, getattr(_stdlib, name)) for name in dir(_stdlib) if name not in globals() and not name.startswith("__")
+)
 if sys.platform == "win32":
     from fastsock._socket_class import fromshare as fromshare
 
