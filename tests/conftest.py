@@ -1,7 +1,7 @@
 """Fixtures: `socket` is each implementation in turn: a test body runs on the stdlib's, ours pure and ours compiled.
 
-A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, a pure wheel), say so:
-`pytest --backends stdlib,pure`.
+A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, CPython without a GIL, a pure
+wheel), say so: `pytest --backends stdlib,pure`.
 
 The last implementation that is loaded is what `import fastsock` gives a test module: the extension exists once in a
 process, and makes accept()'s sockets of one class.
@@ -24,7 +24,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in config.getoption("--backends").split(","):
-        loaded[name] = load(name)
+        try:
+            loaded[name] = load(name)
+        except ImportError as error:
+            raise pytest.UsageError(f"--backends has {name}: {error}") from error
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

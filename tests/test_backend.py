@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import pytest
 
@@ -208,3 +209,35 @@ def test_imported_again(fastsock, between):
     code = IMPORTED_AGAIN.format(between=BETWEEN[between])
     for choice in ("auto", "compiled") if fastsock.BACKEND == "compiled" else ("pure",):
         assert check_code(code, choice) == fastsock.BACKEND
+
+
+GIL_AFTER_IMPORT = """
+import sys, fastsock
+print(fastsock.BACKEND, sys._is_gil_enabled(), fastsock.BACKEND_REASON)
+"""
+without_gil = pytest.mark.skipif(getattr(sys, "_is_gil_enabled", lambda: True)(), reason="this interpreter has a GIL")
+
+
+@without_gil
+def test_the_gil_stays_off():
+    """Without a GIL the pure backend serves, and no extension module is loaded, which would switch the GIL on."""
+    reason = "ImportError: the GIL is disabled, and the compiled backend relies on it"
+    assert check_code(GIL_AFTER_IMPORT) == f"pure False {reason}"
+    assert check_code(GIL_AFTER_IMPORT, "pure") == "pure False FASTSOCK_BACKEND=pure"
+
+
+@without_gil
+def test_compiled_is_an_error_without_a_gil():
+    """Without a GIL FASTSOCK_BACKEND=compiled raises ImportError."""
+    assert error("compiled") == "ImportError: the GIL is disabled, and the compiled backend relies on it"
+
+
+@pytest.mark.usefixtures("compiled")
+def test_a_disabled_gil_is_seen_before_an_extension_is_loaded():
+    """The interpreter is asked first; here it is made to say that it runs without a GIL."""
+    code = "import sys; sys._is_gil_enabled = lambda: False\n" + GIL_AFTER_IMPORT
+    code += "print([name for name in sys.modules if name.startswith('fastsock.compiled')])"
+    assert check_code(code).splitlines() == [
+        "pure False ImportError: the GIL is disabled, and the compiled backend relies on it",
+        "[]",
+    ]

@@ -4,14 +4,11 @@ A mismatch raises ImportError, so that the pure backend serves instead of a cras
 """
 
 import socket as stdlib
-import sys
 from _socket import socket as stdlib_base
 
 
 cdef check():
     """Compare the declared C fields with the getters of live sockets; raise ImportError where they differ."""
-    if not getattr(sys, "_is_gil_enabled", lambda: True)():
-        raise ImportError("the GIL is disabled, and the compiled backend relies on it")
     cls = stdlib.socket
     if not issubclass(cls, stdlib_base):
         raise ImportError(f"socket.socket is {cls.__module__}.{cls.__qualname__}, no _socket.socket")
