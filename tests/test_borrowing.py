@@ -9,6 +9,7 @@ import contextlib
 import inspect
 import os
 import socket as stdlib
+import sys
 import types
 from socket import socket as stdlib_socket
 
@@ -311,8 +312,10 @@ def test_every_method_takes_an_earlier_class(implementations):
                 os.close(result)
             return type(result).__name__
 
+    crashing = {"setsockopt"} if sys.implementation.name == "pypy" else set()  # PyPy 8.0.1's own, without arguments
     for name in METHODS:
-        agreed(implementations, lambda socket, name=name: call(socket, name))
+        if name not in crashing:
+            agreed(implementations, lambda socket, name=name: call(socket, name))
 
 
 def test_what_the_stdlib_lacks_takes_an_earlier_class(fastsock):
