@@ -16,7 +16,7 @@ import pytest
 from tests.support.interpreter import check_code
 from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import LOOPBACK, requires_ipv6
-from tests.support.running import in_process, signals
+from tests.support.running import in_process, interrupt, signals
 
 HOST = "host.invalid"  # resolved by the tests' own getaddrinfo alone
 SOON = 10  # seconds; an upper bound that says "did not wait for ever", not a measure
@@ -594,14 +594,13 @@ def test_fds_after_a_refusal_by_an_audit_hook(fastsock, resolve, events, refused
 @pytest.mark.parametrize("delay", [None, 0])
 def test_fds_after_an_interrupt(fastsock, resolve, delay):
     """So does a KeyboardInterrupt while it waits."""
-
-    def interrupt():
-        raise KeyboardInterrupt
-
     resolve("hangs", "hangs")
     before = fds()
-    with pytest.raises(KeyboardInterrupt), signals(interrupt, every=0.1):
+
+    def connect():
         fastsock.create_connection((HOST, 1), total_timeout=LONG, happy_eyeballs_delay=delay)
+
+    interrupt(KeyboardInterrupt, connect, every=0.1)
     assert fds() == before
 
 

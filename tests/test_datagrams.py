@@ -9,6 +9,7 @@ import select
 import socket as stdlib
 import struct
 import sys
+import threading
 import time
 
 import pytest
@@ -24,11 +25,12 @@ from tests.support.pairs import (
     datagram_pair,
     family_of,
     fill,
+    is_readable,
     refuses_trunc,
     requires_ipv6,
     stream_pair,
 )
-from tests.support.running import in_thread, signals
+from tests.support.running import LATE, in_thread, interrupt, signals
 
 TIMEOUTS = [None, 10.0, 0.0]
 BURST = 64  # datagrams on their way at once: fewer than any system's receive buffer holds
@@ -167,18 +169,20 @@ def test_a_batch_stops_where_there_is_no_room(fastsock):
 def test_timeout_of_a_batch_is_one_deadline(fastsock):
     """Room that comes now and then does not extend it; what went is counted, and with nothing sent it raises."""
 
+    ended = threading.Event()
+
     def take_slowly(sock):
-        for _ in range(30):
-            time.sleep(0.02)
-            for _ in range(30):
+        while not ended.wait(0.02):
+            with contextlib.suppress(BlockingIOError):
                 sock.recv(1)
 
     with datagram_pair(fastsock, "unix", 0.2) as (a, b):
         b.settimeout(0.0)
-        with contextlib.suppress(BlockingIOError), in_thread(take_slowly, b):
+        with in_thread(take_slowly, b):
             began = time.monotonic()
-            assert 100 < a.sendmmsg([b"x"] * 5000) < 5000
-            assert 0.19 < time.monotonic() - began < 0.5
+            assert 0 < a.sendmmsg([b"x"] * 5000) < 5000
+            ended.set()
+            assert 0.19 < time.monotonic() - began < LATE
     with datagram_pair(fastsock, "unix", 0.05) as (a, _):
         fill(a)
         with pytest.raises(TimeoutError, match="timed out"):
@@ -187,29 +191,19 @@ def test_timeout_of_a_batch_is_one_deadline(fastsock):
 
 def test_a_handlers_exception_says_how_many_went(fastsock):
     """A signal handler that raises ends the call; `transferred` counts."""
-
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with datagram_pair(fastsock, "unix", 5) as (a, b):
-        with pytest.raises(KeyboardInterrupt) as caught, signals(interrupt):
-            a.sendmmsg([b"x"] * 2000)
-        assert caught.value.transferred > 0
-        assert len(drain(b, caught.value.transferred)) == caught.value.transferred
+    with datagram_pair(fastsock, "unix", 30) as (a, b):
+        error = interrupt(KeyboardInterrupt, a.sendmmsg, [b"x"] * 2000, when=lambda: is_readable(b))
+        assert error.transferred > 0
+        assert len(drain(b, error.transferred)) == error.transferred
         assert is_empty(b)
 
 
 def test_a_handlers_exception_says_how_many_bytes_went(fastsock):
     """Of segments that go one by one as well."""
-
-    def interrupt():
-        raise KeyboardInterrupt
-
-    with datagram_pair(fastsock, "unix", 5) as (a, b):
-        with pytest.raises(KeyboardInterrupt) as caught, signals(interrupt):
-            a.send_segments(bytes(100_000), 7)
+    with datagram_pair(fastsock, "unix", 30) as (a, b):
+        error = interrupt(KeyboardInterrupt, a.send_segments, bytes(100_000), 7, when=lambda: is_readable(b))
         received = b"".join(part for part, *_ in b.recvmmsg(10_000, 100))
-        assert caught.value.transferred == len(received) > 0
+        assert error.transferred == len(received) > 0
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0])
@@ -245,7 +239,7 @@ def test_nothing_to_receive(fastsock, call):
         began = time.monotonic()
         with pytest.raises(TimeoutError, match="timed out"):
             call(b)
-        assert 0.04 < time.monotonic() - began < 1
+        assert 0.04 < time.monotonic() - began < LATE
         b.setblocking(False)
         with pytest.raises(BlockingIOError):
             call(b)

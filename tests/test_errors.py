@@ -3,8 +3,8 @@
 import contextlib
 import os
 import resource
+import select
 import sys
-import threading
 import time
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from tests.support.data import slow_reader
 from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import STREAMS, datagram_pair, fill, reset, stream_pair
-from tests.support.running import in_process, in_thread, signals, timeouts_are_deadlines
+from tests.support.running import LATE, in_process, in_thread, interrupt, signals, timeouts_are_deadlines
 
 RECEIVING = {
     "recv": lambda sock: sock.recv(10),
@@ -52,6 +52,13 @@ needs_deadlines = pytest.mark.skipif(
 )
 
 
+def wait_for_error(sock):
+    """Until the peer's RST has come."""
+    poll = select.poll()
+    poll.register(sock, 0)
+    assert poll.poll(1000 * LATE)
+
+
 def elapsed(function, *args):
     """How long it took, and its outcome."""
     began = time.monotonic()
@@ -87,9 +94,8 @@ def test_no_room_to_send(implementations, call, timeout, kind):
         with stream_pair(socket, kind, timeout) as (a, b):
             a.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
             b.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-            fill(a)
-            time.sleep(0.02)  # TCP moves a last segment to the peer
-            fill(a)
+            while fill(a):
+                time.sleep(0.02)  # TCP moves a last segment to the peer
             seconds, result = elapsed(SENDING[call], a)
             assert seconds >= timeout
             return result
@@ -130,7 +136,7 @@ def test_sendall_stops_at_the_deadline(socket):
         with slow_reader(b):
             seconds, result = elapsed(a.sendall, data)
     assert result == ("raised", "TimeoutError", None, "timed out")
-    assert 0.19 < seconds < 2
+    assert 0.19 < seconds < LATE
 
 
 @pytest.mark.parametrize("timeout", [2147483.0, 2147483.647, 2147484, 1e10, 1e300, 2**62, 2**63, float("inf")])
@@ -165,7 +171,8 @@ def test_odd_timeout(implementations, timeout):
 
 def test_recv_goes_on_after_a_signal(socket):
     """recv goes on waiting when a handler returns, here with what the handler sent."""
-    with stream_pair(socket) as (a, b), signals(lambda: b.send(b"woken")):
+    parts = iter([b"woken"])  # a second signal may come before the first part has been read
+    with stream_pair(socket) as (a, b), signals(lambda: b.send(next(parts, b""))):
         assert a.recv(10) == b"woken"
 
 
@@ -176,7 +183,7 @@ def test_signals_do_not_extend_a_timeout(socket, call):
     with stream_pair(socket, timeout=0.1) as (a, _), signals(lambda: None, every=0.03):
         seconds, result = elapsed(RECEIVING[call], a)
     assert result == ("raised", "TimeoutError", None, "timed out")
-    assert 0.1 <= seconds < 2
+    assert 0.1 <= seconds < LATE
 
 
 @needs_deadlines
@@ -187,7 +194,7 @@ def test_signals_do_not_extend_a_senders_timeout(socket, call):
         fill(a)
         seconds, result = elapsed(SENDING[call], a)
     assert result == ("raised", "TimeoutError", None, "timed out")
-    assert 0.1 <= seconds < 2
+    assert 0.1 <= seconds < LATE
 
 
 @pytest.mark.parametrize("call", ["send", "sendall", "sendmsg"])
@@ -196,9 +203,15 @@ def test_sending_goes_on_after_a_signal(socket, call, timeout):
     """A send without room goes on when a handler returns, here with the room the handler made."""
     with stream_pair(socket, timeout=timeout) as (a, b):
         filled = fill(a)
-        with signals(lambda: outcome(b.recv, filled, socket.MSG_DONTWAIT)):
+        taken = bytearray()
+
+        def take():
+            if len(taken) < filled:  # what follows is the call's
+                taken.extend(b.recv(filled - len(taken), socket.MSG_DONTWAIT))
+
+        with signals(take):
             assert SENDING[call](a) in (10, None)
-        assert b.recv(filled) == b"0123456789"
+        assert b.recv(filled - len(taken) + 10)[-10:] == b"0123456789"
 
 
 def test_sendall_goes_on_after_many_signals(socket):
@@ -264,15 +277,11 @@ def test_signals_do_not_extend_connects_timeout(socket):
         with signals(lambda: None, every=0.03):
             seconds, result = elapsed(client.connect, listener.getsockname())
     assert result == ("raised", "TimeoutError", None, "timed out")
-    assert 0.2 <= seconds < 2
+    assert 0.2 <= seconds < LATE
 
 
 class FromHandlerError(Exception):
     """Raised by a signal handler."""
-
-
-def raise_from_handler():
-    raise FromHandlerError
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0])
@@ -281,8 +290,7 @@ def test_a_handlers_exception_ends_a_transfer(socket, call, timeout):
     """What a handler raises comes out of the call that waits."""
     with stream_pair(socket, timeout=timeout) as (a, _):
         fill(a)
-        with pytest.raises(FromHandlerError), signals(raise_from_handler, every=0.02):
-            ALL[call](a)
+        interrupt(FromHandlerError, ALL[call], a)
 
 
 @pytest.mark.parametrize("timeout", [None, 5.0])
@@ -291,10 +299,8 @@ def test_a_handlers_exception_ends_accept_and_connect(socket, timeout):
     with full_listener(socket) as full, socket.create_server(("127.0.0.1", 0)) as idle, socket.socket() as client:
         client.settimeout(timeout)
         idle.settimeout(timeout)
-        with pytest.raises(FromHandlerError), signals(raise_from_handler, every=0.02):
-            client.connect(full.getsockname())
-        with pytest.raises(FromHandlerError), signals(raise_from_handler, every=0.02):
-            idle.accept()
+        interrupt(FromHandlerError, client.connect, full.getsockname())
+        interrupt(FromHandlerError, idle.accept)
 
 
 # Broken connections
@@ -309,7 +315,7 @@ def test_reset_connection(implementations, call, timeout):
         with stream_pair(socket, "tcp", timeout) as (a, b):
             peer = b.getpeername() and a.getpeername()
             reset(b)
-            time.sleep(0.005)
+            wait_for_error(a)
             if call == "sendto":
                 return [outcome(a.sendto, b"x", peer) for _ in range(2)]
             return [outcome(ALL[call], a) for _ in range(2)]
@@ -336,7 +342,7 @@ def test_close_after_a_reset(socket):
     with stream_pair(socket, "tcp") as (a, b):
         b.send(b"unread")
         reset(a)
-        time.sleep(0.005)
+        wait_for_error(b)
         b.close()
         assert b.fileno() == -1
 
@@ -410,14 +416,14 @@ def test_double_close(socket):
 @pytest.mark.parametrize("woken", [False, True], ids=["at its deadline", "by the peer"])
 def test_close_while_another_thread_waits(socket, woken):
     """A thread that waits with a timeout while another closes the socket raises EBADF once it wakes."""
-    with stream_pair(socket, timeout=5.0 if woken else 0.2) as (a, b), in_thread(elapsed, a.recv, 10) as result:
+    with stream_pair(socket, timeout=3 * LATE if woken else 0.2) as (a, b), in_thread(elapsed, a.recv, 10) as result:
         time.sleep(0.05)
         a.close()
         if woken:
             b.send(b"late")
         seconds, what = result.result()
     assert what == ("raised", "OSError", 9, "[Errno 9] Bad file descriptor")
-    assert seconds < 3
+    assert seconds < LATE
 
 
 @pytest.mark.parametrize("call", RECEIVING)
@@ -474,7 +480,7 @@ def test_connect_timeout(implementations, timeout):
         with full_listener(socket) as listener, socket.socket() as client:
             client.settimeout(timeout)
             seconds, result = elapsed(client.connect, listener.getsockname())
-            assert timeout <= seconds < timeout + 0.5
+            assert timeout <= seconds < LATE
             return result
 
     assert agreed(implementations, body)[1] == ("raised", "TimeoutError", None, "timed out")
@@ -609,24 +615,30 @@ def test_unsupported_socket(implementations):
 
 
 def test_waiting_keeps_other_threads_running(socket):
-    """While a thread waits in each call, others run: the GIL is not held."""
+    """While a thread waits in each call, others run: what they do ends its wait. The GIL is not held."""
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        stream_pair(socket, timeout=0.2) as (a, _),
-        stream_pair(socket, timeout=0.2) as (c, _),
+        stream_pair(socket, timeout=3 * LATE) as (a, b),
+        stream_pair(socket, timeout=3 * LATE) as (c, d),
+        stream_pair(socket, timeout=3 * LATE) as (e, f),
+        contextlib.ExitStack() as stack,
     ):
-        listener.settimeout(0.2)
-        fill(c)
-        waiters = [
-            threading.Thread(target=outcome, args=args)
-            for args in ((a.recv, 10), (listener.accept,), (c.send, b"x"), (c.sendall, bytes(300_000)))
-        ]
-        for waiter in waiters:
-            waiter.start()
+        listener.settimeout(3 * LATE)
+        filled = fill(c)
+        data = bytes(300_000)
         began = time.monotonic()
-        steps = 0
-        while any(waiter.is_alive() for waiter in waiters):
-            time.sleep(0.005)
-            steps += 1
-        assert time.monotonic() - began < 5
-        assert steps > 10
+        received, accepted, sent, all_sent = (
+            stack.enter_context(in_thread(*call))
+            for call in ((a.recv, 10), (listener.accept,), (c.send, b"x"), (e.sendall, data))
+        )
+        time.sleep(0.05)  # by now most of them wait
+        b.send(b"came")
+        with socket.create_connection(listener.getsockname()), accepted.result()[0]:
+            assert received.result() == b"came"
+        d.recv_into(bytearray(filled))
+        assert sent.result() == 1
+        remaining = len(data)
+        while remaining:
+            remaining -= len(f.recv(remaining))
+        all_sent.result()
+        assert time.monotonic() - began < LATE

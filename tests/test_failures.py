@@ -13,8 +13,8 @@ from itertools import starmap
 import pytest
 
 from tests.support.data import drain, pattern
-from tests.support.pairs import datagram_pair, stream_pair
-from tests.support.running import in_process, in_thread, signals
+from tests.support.pairs import datagram_pair, is_readable, stream_pair
+from tests.support.running import in_process, in_thread, interrupt
 
 LARGE = 3_000_000  # bytes, more than a socket takes at once
 
@@ -22,19 +22,6 @@ LARGE = 3_000_000  # bytes, more than a socket takes at once
 @dataclasses.dataclass(frozen=True)
 class Frozen(Exception):
     """An exception that takes no attributes."""
-
-
-def interrupted(call):
-    """What type of exception ends call(), while a signal handler raises Frozen."""
-
-    def raise_frozen():
-        raise Frozen
-
-    with signals(raise_frozen):
-        try:  # contextlib's managers would set the exception's __traceback__
-            call()
-        except BaseException as error:
-            return type(error)
 
 
 # Exceptions that take no attributes
@@ -53,7 +40,7 @@ def test_an_exception_that_takes_no_attributes(fastsock, call):
     """It comes through as it is."""
     with stream_pair(fastsock) as (a, b):
         b.send(b"xyz")
-        assert interrupted(lambda: call(a)) is Frozen
+        assert type(interrupt(Frozen, call, a)) is Frozen
 
 
 @pytest.mark.parametrize(
@@ -67,7 +54,7 @@ def test_an_exception_that_takes_no_attributes(fastsock, call):
 def test_an_exception_of_datagrams_that_takes_no_attributes(fastsock, call):
     """It comes through as it is."""
     with datagram_pair(fastsock, "unix", 5) as (a, _):
-        assert interrupted(lambda: call(a)) is Frozen
+        assert type(interrupt(Frozen, call, a)) is Frozen
 
 
 @pytest.mark.parametrize("write_buffer", [0, 100])
@@ -83,8 +70,8 @@ def test_an_exception_of_a_stream_that_takes_no_attributes(fastsock, call, write
     """What the call left is kept all the same."""
     with stream_pair(fastsock) as (a, b):
         stream = fastsock.SocketStream(a, write_buffer=write_buffer)
-        assert interrupted(lambda: call(stream)) is Frozen
-        assert interrupted(stream.flush) is Frozen
+        assert type(interrupt(Frozen, call, stream)) is Frozen
+        assert type(interrupt(Frozen, stream.flush)) is Frozen
         with in_thread(stream.flush):
             assert drain(b, LARGE) == pattern(LARGE)
 
@@ -165,17 +152,13 @@ def test_a_lost_connection(fastsock):
 def test_a_handler_that_raises_a_lost_connection(fastsock, write_buffer):
     """An exception of that kind ends the stream's writing, whoever raises it."""
 
-    def lose():
-        raise ConnectionAbortedError
-
     with stream_pair(fastsock) as (a, b):
         stream = fastsock.SocketStream(a, write_buffer=write_buffer)
-        with pytest.raises(ConnectionAbortedError) as caught, signals(lose):
-            stream.write(pattern(LARGE))
+        lost = interrupt(ConnectionAbortedError, stream.write, pattern(LARGE), when=lambda: is_readable(b))
         with pytest.raises(BrokenPipeError):
             stream.write(b"more")
         stream.close()
-        assert drain(b) == pattern(LARGE)[: caught.value.transferred]
+        assert drain(b) == pattern(LARGE)[: lost.transferred]
 
 
 def refused_writes(fastsock):

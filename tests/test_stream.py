@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tests.support.interpreter import check_code
 from tests.support.outcomes import outcome
 from tests.support.pairs import STREAMS, datagram_pair, fill, reset, stream_pair
-from tests.support.running import in_process, in_thread, signals
+from tests.support.running import LATE, in_process, in_thread, interrupt, signals
 
 TIMEOUT = 10.0
 KINDS = ["socket", "tls", "object"]
@@ -568,16 +568,18 @@ def test_timeout_keeps_what_came(make_pair):
 def test_timeout_is_a_total(fastsock):
     """Bytes that drip in do not extend a call beyond the socket's timeout."""
 
+    ended = threading.Event()
+
     def drip():
-        for _ in range(30):
+        while not ended.wait(0.02):
             peer.send(b"x")
-            time.sleep(0.02)
 
     with stream_and_peer(fastsock, timeout=0.2) as (stream, peer), in_thread(drip):
         began = time.monotonic()
         with pytest.raises(TimeoutError, match="timed out"):
             stream.readexactly(1000)
-        assert 0.19 < time.monotonic() - began < 0.45
+        ended.set()
+        assert 0.19 < time.monotonic() - began < LATE
 
 
 def test_another_call_goes_on_after_a_timeout(fastsock):
@@ -617,13 +619,9 @@ def test_signals(fastsock):
     with stream_and_peer(fastsock) as (stream, peer), signals(lambda: peer.send(next(parts)), every=0.02):
         assert stream.readline() == b"abcd\n"
 
-    def interrupt():
-        raise KeyboardInterrupt
-
     with stream_and_peer(fastsock) as (stream, peer):
         peer.send(b"\0\0\0\3a")
-        with pytest.raises(KeyboardInterrupt), signals(interrupt):
-            stream.read_frame()
+        interrupt(KeyboardInterrupt, stream.read_frame)
         peer.send(b"bc")
         assert stream.read_frame() == b"abc"
 
@@ -833,9 +831,9 @@ def test_deadline_is_for_the_whole_exchange(make_pair, request):
             while True:
                 assert stream.readline() == b"x\n"
                 lines += 1
-        assert 0.29 < time.monotonic() - began < 0.8
+        assert 0.29 < time.monotonic() - began < LATE
         stop.set()
-    assert lines > 2
+    assert lines > 0
     stream.set_deadline(None)
     peer.sendall(b"end\n")
     assert stream.readuntil(b"end\n").startswith((b"x\n", b"end"))
@@ -844,19 +842,19 @@ def test_deadline_is_for_the_whole_exchange(make_pair, request):
 def test_deadline_leaves_the_sockets_timeout(fastsock):
     """The nearer of the two counts, and gettimeout() says what it said before."""
     with stream_and_peer(fastsock, timeout=0.1) as (stream, _):
-        stream.set_deadline(10)
+        stream.set_deadline(3 * LATE)
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             stream.readline()
-        assert 0.09 < time.monotonic() - began < 0.4
+        assert 0.09 < time.monotonic() - began < LATE
         assert stream.socket.gettimeout() == 0.1
-        stream.socket.settimeout(10)
+        stream.socket.settimeout(3 * LATE)
         stream.set_deadline(0.1)
         began = time.monotonic()
         with pytest.raises(TimeoutError):
             stream.readline()
-        assert 0.09 < time.monotonic() - began < 0.4
-        assert stream.socket.gettimeout() == 10
+        assert 0.09 < time.monotonic() - began < LATE
+        assert stream.socket.gettimeout() == 3 * LATE
 
 
 def test_after_the_deadline(fastsock):
@@ -890,12 +888,12 @@ def test_end_of_the_stream_after_the_deadline(fastsock):
 def test_deadline_contexts(fastsock):
     """Of nested contexts the nearest deadline counts; each gives back what was there before."""
     with stream_and_peer(fastsock, timeout=None) as (stream, peer):
-        with stream.deadline(10) as entered, stream.deadline(0.1), stream.deadline(20):
+        with stream.deadline(30) as entered, stream.deadline(0.1), stream.deadline(40):
             assert entered is stream
             began = time.monotonic()
             with pytest.raises(TimeoutError):
                 stream.read(1)
-            assert 0.09 < time.monotonic() - began < 1
+            assert 0.09 < time.monotonic() - began < LATE
         with stream.deadline(None), in_thread(lambda: (time.sleep(0.15), peer.send(b"x"))):
             assert stream.read(1) == b"x"
         stream.set_deadline(0)
@@ -918,7 +916,7 @@ def test_deadline_of_writes(fastsock):
         began = time.monotonic()
         with stream.deadline(0.1), pytest.raises(TimeoutError) as caught:
             stream.write_frame(BULK)
-        assert 0.09 < time.monotonic() - began < 0.6
+        assert 0.09 < time.monotonic() - began < LATE
         assert 0 < caught.value.transferred < len(BULK)
         with in_thread(stream.flush):
             assert peer.recv_exactly(len(BULK) + 4) == frames_of(BULK)
@@ -1121,7 +1119,7 @@ def test_start_tls_and_the_deadline(fastsock, contexts):
         began = time.monotonic()
         with stream.deadline(0.2), pytest.raises(TimeoutError):
             stream.start_tls(contexts[1], server_hostname="localhost")
-        assert 0.1 < time.monotonic() - began < 2
+        assert 0.1 < time.monotonic() - began < LATE
 
 
 def test_start_tls_that_is_refused(fastsock, contexts):

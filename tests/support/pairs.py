@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket as stdlib
 from collections.abc import Iterator
 from types import ModuleType
@@ -76,6 +77,11 @@ def reset(sock: Any) -> None:
     """Close a TCP socket by RST."""
     sock.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     sock.close()
+
+
+def is_readable(sock: Any) -> bool:
+    """Whether there is something to receive."""
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 def fill(sock: Any) -> int:

@@ -14,11 +14,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 from tests.support.interpreter import environment, package_directory
 
 ROOT = Path(__file__).parents[2]
+LATE = 10.0  # seconds: a wait that a busy machine prolongs ends before that, one without its proper end does not
 
 PROGRAM = """
 import faulthandler, importlib, sys
@@ -56,8 +58,14 @@ def in_process(
 
 
 @contextlib.contextmanager
-def signals(handler: Callable[[], Any], *, every: float = 0.05) -> Iterator[None]:
-    """Interrupt this thread's system calls again and again by a signal; each time `handler` runs in it."""
+def signals(
+    handler: Callable[[], Any], *, every: float = 0.05, within: Callable[..., Any] | None = None
+) -> Iterator[None]:
+    """Interrupt this thread's system calls again and again by a signal; each time `handler` runs in it.
+
+    With `within`, a Python function, only while that runs: on a busy machine a signal may come before or after it, and
+    what a handler raises must not come out of the code there.
+    """
     this_thread = threading.get_ident()
     ended = threading.Event()
 
@@ -65,8 +73,8 @@ def signals(handler: Callable[[], Any], *, every: float = 0.05) -> Iterator[None
         while not ended.wait(every):
             signal.pthread_kill(this_thread, signal.SIGUSR1)
 
-    def handle(*_: Any) -> None:
-        if not ended.is_set():
+    def handle(number: int, frame: FrameType | None) -> None:
+        if not ended.is_set() and (within is None or runs_in(within, frame)):
             handler()
 
     previous = signal.signal(signal.SIGUSR1, handle)
@@ -78,6 +86,37 @@ def signals(handler: Callable[[], Any], *, every: float = 0.05) -> Iterator[None
         ended.set()
         sender.join()
         signal.signal(signal.SIGUSR1, previous)
+
+
+def runs_in(function: Callable[..., Any], frame: FrameType | None) -> bool:
+    """Whether the function is that frame's, or one of its callers'."""
+    while frame is not None and frame.f_code is not function.__code__:
+        frame = frame.f_back
+    return frame is not None
+
+
+def interrupt(
+    error: type[BaseException],
+    function: Callable[..., Any],
+    *args: Any,
+    every: float = 0.02,
+    when: Callable[[], Any] = lambda: True,
+) -> BaseException:
+    """Call function(*args), in which a signal handler raises `error` once when() is true; return the exception."""
+
+    def call() -> Any:
+        return function(*args)
+
+    def handler() -> None:
+        if when():
+            raise error
+
+    with signals(handler, every=every, within=call):
+        try:  # not pytest.raises, nor outside the context: contextlib sets the __traceback__, which an error may refuse
+            call()
+        except error as caught:
+            return caught
+    raise AssertionError("the call returned")
 
 
 def timeouts_are_deadlines() -> bool:
