@@ -60,6 +60,7 @@ class SocketOps(Base):
         return sock, address
 
     accept.__doc__ = stdlib_socket.accept.__doc__
+    accept.__qualname__ = stdlib_socket.accept.__qualname__  # a TypeError for wrong arguments begins with it
 
     if not TYPE_CHECKING and originals.IS_A_SOCKET:  # in typeshed these are int
         family = property(lambda self: FAMILIES.get(family_of(self), family_of(self)), doc=stdlib_socket.family.__doc__)
