@@ -9,11 +9,14 @@ process, and makes accept()'s sockets of one class.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
 from types import ModuleType
 
 import pytest
 
 from tests.support.implementations import load
+from tests.support.pypy import collect
 
 loaded: dict[str, ModuleType] = {}
 
@@ -23,6 +26,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell's background job ignores it, as would its children
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for name in config.getoption("--backends").split(","):
         try:
             loaded[name] = load(name)
@@ -35,6 +40,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("socket", list(loaded), indirect=True)
     if "fastsock" in metafunc.fixturenames:
         metafunc.parametrize("fastsock", [name for name in loaded if name != "stdlib"], indirect=True)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def collect_garbage() -> Iterator[None]:
+    """A socket that a test lost is closed before the next module: its descriptor's number may be another's then."""
+    yield
+    collect()
 
 
 @pytest.fixture

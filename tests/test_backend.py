@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.interpreter import check_code, package_directory, run_code
 
+HAS_GIL = getattr(sys, "_is_gil_enabled", lambda: True)()
 REPORT = """
 import fastsock
 print(fastsock.BACKEND)
@@ -96,11 +97,13 @@ def test_pure_imports_no_extension():
     assert check_code(code, "pure") == "[]"
 
 
+@pytest.mark.skipif(not HAS_GIL, reason="without a GIL no extension is looked for")
 def test_missing_extension(copy):
     """Without the extension modules the pure backend serves, and the reason names the error."""
     assert report(path=copy) == ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.syscalls.base'")
 
 
+@pytest.mark.skipif(not HAS_GIL, reason="without a GIL no extension is looked for")
 def test_missing_extension_is_an_error_if_asked_for(copy):
     """FASTSOCK_BACKEND=compiled without the extension modules raises the import's own error."""
     message = error("compiled", copy)  # from Python 3.15 on a guess of what was meant comes after it
@@ -215,7 +218,7 @@ GIL_AFTER_IMPORT = """
 import sys, fastsock
 print(fastsock.BACKEND, sys._is_gil_enabled(), fastsock.BACKEND_REASON)
 """
-without_gil = pytest.mark.skipif(getattr(sys, "_is_gil_enabled", lambda: True)(), reason="this interpreter has a GIL")
+without_gil = pytest.mark.skipif(HAS_GIL, reason="this interpreter has a GIL")
 
 
 @without_gil

@@ -30,6 +30,7 @@ from tests.support.pairs import (
     requires_ipv6,
     stream_pair,
 )
+from tests.support.pypy import IS_PYPY, collect
 from tests.support.running import LATE, in_thread, interrupt, signals
 
 TIMEOUTS = [None, 10.0, 0.0]
@@ -130,6 +131,8 @@ def test_a_long_batch_waits_for_room(fastsock, lack, timeout, mmsg):
 @pytest.mark.parametrize("mmsg", [True, False])
 def test_a_batch_to_a_peer_waits_for_room(fastsock, lack, timeout, mmsg):
     """An unconnected unix socket is writable although its message's peer has no room: all go all the same."""
+    if IS_PYPY and timeout:
+        pytest.skip("PyPy's sendto() of a unix socket with a timeout does not wait for the peer's room")
     lack(mmsg=not mmsg)
 
     def drain_late(sock):
@@ -280,7 +283,7 @@ def test_truncated_datagrams_are_seen(fastsock):
 @pytest.mark.parametrize("asked", ["MSG_PEEK", "MSG_DONTWAIT", "MSG_TRUNC", "MSG_WAITALL"])
 def test_flags_are_those_of_recvmsg(fastsock, asked):
     """What comes under a flag is what recvmsg gives under it."""
-    if asked == "MSG_TRUNC" and sys.implementation.name == "pypy":
+    if asked == "MSG_TRUNC" and IS_PYPY:
         pytest.skip("PyPy's own recvmsg aborts the process")
     if asked == "MSG_TRUNC" and fastsock.BACKEND == "pure" and refuses_trunc():
         pytest.skip("this interpreter's own recvmsg refuses to tell of more than was asked for")
@@ -435,14 +438,17 @@ def test_wrong_address(fastsock, kind, address):
     """In the middle of a batch: the stdlib's type of error and its words, with the index; nothing has been sent."""
     data = bytearray(b"data")
     with datagram_pair(fastsock, kind) as (a, b):
-        _, expected, _, text = outcome(stdlib.socket.sendto, a, data, address)
-        text = text.removeprefix("sendto(): ")
         _, name, _, message = outcome(a.sendmmsg, [data, (data, address), data])
-        assert (name, message) == (expected, f"{text} (message 1)")
         assert is_empty(b)
-        _, name, _, message = outcome(a.send_segments, data, 2, address)
-        assert (name, message) == (expected, text)
+        _, same, _, text = outcome(a.send_segments, data, 2, address)
+        assert (name, message) == (same, f"{text} (message 1)")
         assert is_empty(b)
+        if IS_PYPY:  # which words them otherwise, and takes a list
+            assert name in ("TypeError", "ValueError", "OverflowError")
+        else:
+            _, expected, _, theirs = outcome(stdlib.socket.sendto, a, data, address)
+            assert (name, text) == (expected, theirs.removeprefix("sendto(): "))
+    collect()
     data.append(0)  # no lock is left
 
 

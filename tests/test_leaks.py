@@ -4,6 +4,7 @@ Each case runs in a process of its own under PYTHONMALLOC=debug, which ends it w
 """
 
 import array
+import contextlib
 import gc
 import os
 import sys
@@ -14,6 +15,7 @@ import pytest
 
 from tests.support.outcomes import outcome
 from tests.support.pairs import datagram_pair, fill, reset, stream_pair
+from tests.support.pypy import IS_PYPY, collect
 from tests.support.running import in_process
 
 WARMUP, ROUNDS = 10, 100
@@ -253,6 +255,8 @@ def test_nothing_is_left_behind(fastsock, name):
         measure, fastsock.BACKEND, name, limit=60, variables={"PYTHONMALLOC": "debug"}
     )
     assert after == before
+    if IS_PYPY:  # which counts its compiler's objects too
+        return
     assert max(objects, blocks) < ROUNDS  # a leak is one in each round; fewer are caches', of which 3.10 has many
 
 
@@ -296,11 +300,12 @@ BATCH_CALLS = {
 
 def is_unlocked(buffer):
     """Whether nobody holds the buffer: a bytearray that is held can't be resized."""
-    try:
-        buffer.append(0)
-    except BufferError:
-        return False
-    return True
+    for _ in range(2):
+        with contextlib.suppress(BufferError):
+            buffer.append(0)
+            return True
+        collect()
+    return False
 
 
 @pytest.mark.parametrize("call", CALLS)

@@ -3,7 +3,6 @@
 import array
 import os
 import select
-import sys
 import time
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from tests.support.data import drain, pattern
 from tests.support.outcomes import agreed
 from tests.support.pairs import DATAGRAMS, STREAMS, datagram_pair, fill, refuses_trunc, stream_pair
+from tests.support.pypy import IS_PYPY
 from tests.support.running import in_thread
 
 KIB = 1024
@@ -162,9 +162,11 @@ def test_datagram_is_received_whole(socket, kind, timeout, receive):
 @pytest.mark.parametrize("send", SENDERS)
 def test_datagram_is_sent_whole(socket, kind, timeout, send):
     """Each sending call makes one datagram, at every size; an empty one too."""
+    if IS_PYPY and (kind, timeout, send) == ("unix", 10.0, by_sendmsg):
+        pytest.skip("PyPy's sendmsg() on a unix socket with a timeout waits for room that is there")
     with datagram_pair(socket, kind, timeout) as (a, b):
         for size in DATAGRAM_SIZES:
-            if size == 0 and send is by_sendall and sys.implementation.name == "pypy":
+            if size == 0 and send is by_sendall and IS_PYPY:
                 continue  # its sendall(b"") sends nothing
             assert send(a, pattern(size)) == size
             assert b.recv(64 * KIB) == pattern(size)
@@ -203,6 +205,10 @@ def test_stream_has_no_sender_address(socket):
 def test_asking_for_nothing(socket):
     """recv and recv_into of 0 bytes give nothing at once, though no data are there."""
     with stream_pair(socket) as (a, b):
+        if IS_PYPY:  # which waits for data
+            a.send(b"kept")
+            assert (b.recv(0), b.recv_into(bytearray()), b.recv(10)) == (b"", 0, b"kept")
+            return
         assert b.recv(0) == b""
         assert b.recv_into(bytearray()) == 0
         a.send(b"kept")
@@ -347,6 +353,7 @@ def test_dontwait_sends_a_part(socket):
             a.send(data, socket.MSG_DONTWAIT)
 
 
+@pytest.mark.skipif(IS_PYPY, reason="PyPy's recv() keeps to what has come, and its recvmsg() aborts the process")
 def test_trunc_tells_the_datagrams_length(socket):
     """Under MSG_TRUNC the result says how long the datagram was; what did not come is not promised to be anything."""
     with datagram_pair(socket) as (a, b):
