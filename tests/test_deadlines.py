@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
+import os
 import signal
 import ssl
 import threading
@@ -210,6 +212,14 @@ class Slow:
         pass
 
 
+def test_methods_without_a_name(fastsock):
+    """Any callable will do."""
+    sock = Slow(30.0, [b"a", b"b"])
+    sock.recv_into = functools.partial(Slow.recv_into, sock)
+    with fastsock.SocketStream(sock).deadline(5) as stream:
+        assert stream.readexactly(2) == b"ab"
+
+
 @pytest.mark.parametrize("own", [None, 30.0, 0.0])
 @pytest.mark.parametrize(
     "error", [None, TimeoutError("timed out"), TimeoutError(110, "ETIMEDOUT"), KeyboardInterrupt(), ValueError()]
@@ -352,3 +362,67 @@ def test_the_clock_is_the_systems(monkeypatch):
     """Whatever a test makes of `time`."""
     monkeypatch.setattr(time, "monotonic", lambda: 0.0)
     assert monotonic() > 0
+
+
+# The ssl object
+
+
+@pytest.mark.parametrize("timeout", [None, 30.0, 0.0])
+def test_the_ssl_object_has_the_sockets_timeout_back(fastsock, contexts, timeout):
+    """Behind each call, and the descriptor blocks as it did before."""
+    with stream_pair(fastsock) as (a, b), contextlib.ExitStack() as stack:
+        client, server = map(stack.enter_context, handshake(*contexts, a, b))
+        client.settimeout(timeout)
+        stream = fastsock.SocketStream(client)
+        is_blocking = os.get_blocking(client.fileno())
+        server.sendall(b"data")
+        stream.write(b"x")
+        with contextlib.suppress(ssl.SSLWantReadError):  # session tickets, of a non-blocking one
+            assert stream.readexactly(4) == b"data"
+        assert client.gettimeout() == timeout
+        assert os.get_blocking(client.fileno()) == is_blocking
+
+
+@pytest.mark.parametrize("suppress", [True, False])
+def test_a_ragged_end(fastsock, contexts, suppress):
+    """An end without a close_notify is the end of the stream, or an error, as the SSLSocket was made."""
+    server_context, client_context = contexts
+    with stream_pair(fastsock) as (a, b), contextlib.ExitStack() as stack:
+        with in_thread(lambda: server_context.wrap_socket(a, True)) as server:
+            client = client_context.wrap_socket(b, server_hostname="localhost", suppress_ragged_eofs=suppress)
+            stack.enter_context(client)
+        stack.enter_context(server.result()).shutdown(fastsock.SHUT_RDWR)
+        stream = fastsock.SocketStream(client)
+        with bounded(), contextlib.nullcontext() if suppress else pytest.raises(ssl.SSLEOFError):
+            assert stream.read() == b""
+
+
+def test_an_unwrapped_ssl_socket(fastsock, contexts):
+    """Its stream goes on in the clear, by its methods."""
+    with stream_pair(fastsock) as (a, b), contextlib.ExitStack() as stack:
+        client, server = map(stack.enter_context, handshake(*contexts, a, b))
+        stream = fastsock.SocketStream(client)
+        stream.write(b"x")
+        assert server.recv(1) == b"x"
+        with in_thread(server.unwrap) as unwrapped:
+            assert client.unwrap() is client
+            peer = unwrapped.result()
+        peer.sendall(b"clear")
+        with bounded(), stream.deadline(5):
+            assert stream.readexactly(5) == b"clear"
+            stream.write(b"too")
+        assert peer.recv(3) == b"too"
+        with times_out(), stream.deadline(SECONDS):
+            stream.read(1)
+
+
+def test_close_by_another_thread(fastsock, contexts):
+    """It ends a read that waits within TLS; the timeout is not given to whatever has the descriptor next."""
+    with stream_pair(fastsock) as (a, b), contextlib.ExitStack() as stack:
+        client, _ = map(stack.enter_context, handshake(*contexts, a, b))
+        stream = fastsock.SocketStream(client)
+        with bounded(), in_thread(stream.read, 1) as read:
+            time.sleep(0.05)  # most runs find it waiting then; any order must do
+            stream.close()
+            with contextlib.suppress(OSError, ValueError):
+                assert read.result() == b""

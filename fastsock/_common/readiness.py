@@ -232,7 +232,7 @@ class Deadline:
         if not self.begin():
             return method
         # What the stdlib's own call waits for is seen from outside; and its timeout may be another thread's at work.
-        if is_stdlibs(self.sock, method.__name__) and (direction == READABLE or self.timeout):
+        if is_stdlibs(self.sock, getattr(method, "__name__", "")) and (direction == READABLE or self.timeout):
             await_ready(self.end, self.sock, direction)
             return method
         return bound(self.end, self.sock, direction, method)
