@@ -30,6 +30,12 @@ SUITES = (
     "test_asyncio.test_streams",
     "test_asyncio.test_server",
     "test_asyncio.test_events",
+    "test_asyncio.test_sendfile",
+    "test_asyncio.test_buffered_proto",
+    "test_asyncio.test_ssl",
+    "test_asyncio.test_sslproto",
+    "test_asyncio.test_unix_events",
+    "test_asyncio.test_subprocess",
 )
 CHOSEN = os.environ.get("FASTSOCK_CPYTHON_SUITES", "test_socket")
 RUNNER = Path(__file__).parent / "support" / "cpython_suite.py"
@@ -45,9 +51,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs tests by name on a backend, or on the plain stdlib; gives the outcomes by test id."""
     directory = tmp_path_factory.mktemp("cpython")
 
-    def run(*names: str, backend: str | None = None) -> dict[str, str]:
+    def run(*names: str, backend: str | None = None, layer: str = "layered") -> dict[str, str]:
         results = directory / "results"
-        command = [sys.executable, RUNNER, "layered" if backend else "plain", results, str(TIMEOUT), *names]
+        command = [sys.executable, RUNNER, layer if backend else "plain", results, str(TIMEOUT), *names]
         done = subprocess.run(
             command, env=environment(backend), capture_output=True, errors="replace", timeout=TIMEOUT + 30
         )
@@ -68,23 +74,26 @@ def run_plain(run: Run) -> Run:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "suite" in metafunc.fixturenames:
-        metafunc.parametrize("suite", SUITES if CHOSEN == "all" else CHOSEN.split(","))
+        chosen = SUITES if CHOSEN == "all" else CHOSEN.split(",")
+        cases = [(suite, "layered") for suite in chosen]
+        cases += [(suite, "loop") for suite in chosen if suite.startswith("test_asyncio.")]
+        metafunc.parametrize(("suite", "layer"), cases)
 
 
 @pytest.mark.timeout(3 * TIMEOUT)
-def test_the_layer_changes_no_result(fastsock, suite, run, run_plain):
-    """What passes on the plain stdlib passes on each backend."""
+def test_the_layer_changes_no_result(fastsock, suite, layer, run, run_plain):
+    """What passes on the plain stdlib passes on each backend; asyncio's tests on its own loop and on EventLoop."""
     if not is_shipped(suite):
         pytest.skip(f"this interpreter ships no test.{suite}")
     plain = run_plain(f"test.{suite}")
     if "pass" not in plain.values():
         pytest.skip(f"nothing of test.{suite} passes here on the plain stdlib")
-    layered = run(f"test.{suite}", backend=fastsock.BACKEND)
+    layered = run(f"test.{suite}", backend=fastsock.BACKEND, layer=layer)
     differences = differing(plain, layered)
     if len(differences) <= RETRIED:
         # Timing and ports make some of these tests fail by chance. Each that differs gets a second run, alone, on both.
         for test in list(differences):
-            differences[test] = differing(run(test), run(test, backend=fastsock.BACKEND)).get(test, "pass")
+            differences[test] = differing(run(test), run(test, backend=fastsock.BACKEND, layer=layer)).get(test, "pass")
     unknown = {test: outcome for test, outcome in differences.items() if outcome != "pass"}
     for test in known_differences():
         unknown.pop(test, None)

@@ -39,7 +39,7 @@ def test_python_blocks(document, tmp_path, fastsock):
     program = python_of(document.read_text())
     expected = re.findall(r"^ *print\(.*\)  # (.*)$", program, re.MULTILINE)
     assert len(expected) == program.count("print(") > 0
-    path = tmp_path / f"{document.stem}.py"
+    path = tmp_path / "program.py"  # not the document's name, which may be a module's that it imports
     path.write_text(program)
     done = subprocess.run(
         [sys.executable, "-W", "error", path],

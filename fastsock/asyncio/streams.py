@@ -64,6 +64,7 @@ class StreamReader(StreamReaderOps, StdlibReader, metaclass=ReaderType):  # type
     """
 
     __module__ = "fastsock.asyncio"
+    _read_by_asyncio = StdlibReader.read
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Where a subclass replaces what asyncio's methods call, give it asyncio's methods, which call it."""

@@ -174,8 +174,11 @@ The reads of asyncio's StreamReader, faster, and frames."""
     # _Reading
 
     def read(self, n=-1):
-        cdef _Reading reading = _Reading.__new__(_Reading)
+        cdef _Reading reading
         cdef Py_ssize_t size = n
+        if size < 0 and type(self).read is not StreamReaderOps.read:
+            return self._read_by_asyncio(n)  # by calls of the subclass's read()
+        reading = _Reading.__new__(_Reading)
         reading.reader = self
         reading.kind = ALL if size < 0 else ANY
         reading.size = size
