@@ -4,6 +4,7 @@
 is fastsock's, but "pure" where only the extension modules for asyncio are broken; `BACKEND_REASON` says so.
 """
 
+import asyncio as _asyncio  # noqa: F401  # first: install() may wait for it, and then imports the modules below
 import socket as _stdlib
 
 from fastsock._backend import choose_for_asyncio

@@ -75,6 +75,14 @@ def test_a_submodule_imports_it(backend):
     assert check_code(code, backend) == "fastsock.asyncio"
 
 
+def test_our_own_module_imports_it(backend):
+    """`import fastsock.asyncio` behind install() reaches it too, as the first that imports asyncio."""
+    code = (
+        "import fastsock\nfastsock.install()\nimport fastsock.asyncio, asyncio\nprint(asyncio.StreamReader.__module__)"
+    )
+    assert check_code(code, backend) == "fastsock.asyncio"
+
+
 def test_installed_around_the_import(backend):
     """A context within which asyncio is imported leaves it with its own streams."""
     code = "import fastsock\nwith fastsock.installed():\n    import asyncio\n    inside = asyncio.StreamReader\n"
