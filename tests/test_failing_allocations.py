@@ -60,9 +60,20 @@ def with_pair(body, fastsock, kind, **parameters):
     assert count_descriptors() == before
 
 
+def check_python(fastsock):
+    """Skip pure where the interpreter can't run Python code without memory."""
+    if fastsock.BACKEND == "pure" and sys.version_info >= (3, 12):
+        pytest.skip("CPython 3.12 and newer crash by themselves where a frame of Python code has no memory")
+
+
 def counts_references(fastsock):
     """Whether each reference is given back: CPython 3.11 loses those of a call in Python whose frame has no memory."""
-    return fastsock.BACKEND == "compiled" or sys.version_info >= (3, 12)
+    return fastsock.BACKEND == "compiled"
+
+
+def bears_more(fastsock, kind):
+    """Whether all allocations from one on may fail: CPython 3.10 ends the process if that happens in Python code."""
+    return fastsock.BACKEND == "compiled" and (kind == "plain" or sys.version_info >= (3, 11))
 
 
 def drain(sock):
@@ -163,7 +174,7 @@ def sweep_of_writes(fastsock, kind, name, size, write_buffer, delimiter):
             part.append(0)
             part.pop()
 
-    attempts = sweep(attempt, to_the_end=fastsock.BACKEND == "compiled")
+    attempts = sweep(attempt, to_the_end=bears_more(fastsock, kind))
     if counts_references(fastsock):
         assert [sys.getrefcount(part) for part in parts] == references
     return attempts
@@ -184,7 +195,8 @@ def sweeps_of_writes(fastsock, kind, write_buffer):
 @pytest.mark.parametrize("kind", KINDS)
 def test_writes(fastsock, kind, write_buffer):
     """Each byte arrives once and in its place, or the stream refuses to go on."""
-    assert in_process(sweeps_of_writes, fastsock.BACKEND, kind, str(write_buffer), limit=120) > 300
+    check_python(fastsock)
+    assert in_process(sweeps_of_writes, fastsock.BACKEND, kind, str(write_buffer), limit=120) > 100
 
 
 # Reading
@@ -255,7 +267,7 @@ def sweep_of_reads(fastsock, kind, name):
 
         with_pair(body, fastsock, kind)
 
-    return sweep(attempt, to_the_end=fastsock.BACKEND == "compiled")
+    return sweep(attempt, to_the_end=bears_more(fastsock, kind))
 
 
 def sweeps_of_reads(fastsock, kind):
@@ -272,7 +284,7 @@ def test_reads(fastsock, kind):
     """What came is read, or it is still there. Not with pure, which has it in Python's hands on the way."""
     if fastsock.BACKEND == "pure":
         pytest.skip("what pure has received is in objects that are still being made")
-    assert in_process(sweeps_of_reads, fastsock.BACKEND, kind, limit=120) > 300
+    assert in_process(sweeps_of_reads, fastsock.BACKEND, kind, limit=120) > 100
 
 
 # The other calls
@@ -309,7 +321,7 @@ def sweep_of_the_others(fastsock, kind):
 
             with_pair(body, fastsock, kind, write_buffer=1000)
 
-        attempts += sweep(attempt, to_the_end=fastsock.BACKEND == "compiled")
+        attempts += sweep(attempt, to_the_end=bears_more(fastsock, kind))
 
     def attempt_to_make(fail):
         a, b = fastsock.socketpair()
@@ -318,10 +330,11 @@ def sweep_of_the_others(fastsock, kind):
             fastsock.SocketStream(a).write(KEPT)
             assert b.recv(100) == KEPT
 
-    return attempts + sweep(attempt_to_make, to_the_end=fastsock.BACKEND == "compiled")
+    return attempts + sweep(attempt_to_make, to_the_end=bears_more(fastsock, kind))
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_other_calls(fastsock, kind):
     """What is kept stays kept; a closed stream has closed its socket, and says if it could not flush."""
+    check_python(fastsock)
     assert in_process(sweep_of_the_others, fastsock.BACKEND, kind, limit=120) > 50
