@@ -89,6 +89,8 @@ SHORT = (
     "asyncio Protocol echo, */fresh heap/64B",
     "asyncio Protocol echo, cpu time/fresh heap/1KiB",
     "asyncio Protocol echo, cpu time/used heap/64B",
+    "asyncio datagram echo, cpu time/used heap/*",
+    "asyncio datagram echo, cpu time/fresh heap/50 flows of 8",
     "asyncio streams echo, cpu time/fresh heap/64B",
     "asyncio streams echo, cpu time/used heap/64B",
 )
@@ -115,6 +117,7 @@ PICTURED = (
     "bulk * beside a CPU-bound thread/apart/tcp",
     "ping-pong of processes, cpu time/free/64B/blocking",
     "asyncio * echo, cpu time/*/64B",
+    "asyncio datagram echo, cpu time/*/50 flows of 8",
 )
 
 

@@ -1,4 +1,4 @@
-"""asyncio: an echo server on one CPU, its load from a C program on another."""
+"""asyncio: an echo server of streams or datagrams on one CPU, its load from a C program on another."""
 
 from __future__ import annotations
 
@@ -17,10 +17,24 @@ SAMPLE = 0.06  # seconds
 SIZES = (64, 1024, 16 * 1024)
 
 
+# How many flows of datagrams there are, and how many of each are on their way.
+FLOWS = {"50 flows of 1": (50, 1), "50 flows of 8": (50, 8), "a flow of 64": (1, 64), "one at a time": (1, 1)}
+DATAGRAM = 200  # bytes
+
+
 def cpu_seconds(process: Child) -> float:
     """What the process has had of a CPU, user and system, to the nanosecond (Linux's schedstat)."""
     on_cpu, _, _ = Path(f"/proc/{process.process.pid}/schedstat").read_text().split()
     return int(on_cpu) / 1e9
+
+
+def by_cpu_time(server: Child, load: Child) -> Run:
+    def run(n: int) -> float:
+        before = cpu_seconds(server)
+        load.run(n)
+        return cpu_seconds(server) - before
+
+    return run
 
 
 def register(name: str, role: str, clock: str) -> None:
@@ -36,15 +50,26 @@ def register(name: str, role: str, clock: str) -> None:
         with python_peer(role, name_of(socket), heap, cpu=cpus[0]) as server:
             port = server.answer()
             with c_program("load", "echo", port, CONNECTIONS, size, cpu=cpus[-1]) as load:
+                yield load.run if clock == "wall" else by_cpu_time(server, load)
 
-                def run_by_cpu_time(n: int) -> float:
-                    before = cpu_seconds(server)
-                    load.run(n)
-                    return cpu_seconds(server) - before
 
-                yield load.run if clock == "wall" else run_by_cpu_time
+def register_datagrams(name: str, role: str, clock: str, flows: tuple[str, ...], peers: tuple[str, ...]) -> None:
+    @case(
+        f"asyncio {name}, {clock} time", GROUP, heap=tuple(HEAPS), flows=flows, sample=SAMPLE, waits=True, peers=peers,
+        where=lambda heap, flows: heap == "used heap" or flows != "one at a time",
+    )  # fmt: skip
+    def echo(socket: Module, heap: str, flows: str) -> Iterator[Run]:
+        """One operation is a datagram there and back; the load checks the bytes, and sends again what is lost."""
+        cpus = CPUS or [None]
+        with (
+            python_peer(role, name_of(socket), heap, cpu=cpus[0]) as server,
+            c_program("load", "datagrams", server.answer(), *FLOWS[flows], DATAGRAM, cpu=cpus[-1]) as load,
+        ):
+            yield load.run if clock == "wall" else by_cpu_time(server, load)
 
 
 for clock in ("wall", "cpu"):
     register("Protocol", "protocol", clock)
     register("streams", "streams", clock)
+    register_datagrams("datagram echo", "datagrams", clock, tuple(FLOWS), ("uvloop",))
+    register_datagrams("datagram echo by batches", "datagram batches", clock, tuple(FLOWS)[:3], ())

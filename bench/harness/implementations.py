@@ -33,7 +33,8 @@ def load_fastsock(backend: str) -> ModuleType:
     before = os.environ.get("FASTSOCK_BACKEND")
     os.environ["FASTSOCK_BACKEND"] = backend
     try:
-        return importlib.import_module("fastsock")
+        importlib.import_module("fastsock.asyncio")
+        return sys.modules["fastsock"]
     finally:
         if before is None:
             del os.environ["FASTSOCK_BACKEND"]

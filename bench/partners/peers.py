@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.server
+import socket
 import socketserver
 import sys
 import threading
@@ -13,6 +14,7 @@ from typing import Any, cast
 from harness.heaps import HEAPS
 from harness.implementations import installed, load
 from harness.links import echo, set_mode
+from harness.quantities import RECEIVE_BUFFER
 from partners.page import Page
 
 READ_SIZE = 64 * 1024  # bytes; what the streams echo asks for
@@ -20,8 +22,7 @@ READ_SIZE = 64 * 1024  # bytes; what the streams echo asks for
 
 def ping_pong(implementation: str, fd: str, mode: str) -> None:
     """Send back what comes on the inherited fd."""
-    socket = load(implementation)
-    with socket.socket(fileno=int(fd)) as sock:
+    with load(implementation).socket(fileno=int(fd)) as sock:
         set_mode(sock, mode)
         print("ready", flush=True)
         echo(sock, 65536)
@@ -68,6 +69,19 @@ async def echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     writer.close()
 
 
+class EchoDatagrams(asyncio.DatagramProtocol):
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+    def datagram_received(self, data: bytes, addr: Any) -> None:
+        self.transport.sendto(data, addr)
+
+
+class EchoBatches(EchoDatagrams):
+    def datagrams_received(self, batch: list[tuple[bytes, Any]]) -> None:
+        self.transport.send_many(batch)
+
+
 async def make_protocol_server() -> asyncio.Server:
     return await asyncio.get_running_loop().create_server(Echo, "127.0.0.1", 0)
 
@@ -93,11 +107,38 @@ def serve_echo(implementation: str, heap: str, make_server: Callable[[], Corouti
         loop.run_until_complete(serve())
 
 
+def serve_datagrams(implementation: str, heap: str, protocol: type[asyncio.DatagramProtocol]) -> None:
+    """An echo of datagrams, on asyncio's own loop, on ours, or on uvloop's."""
+    module = load(implementation)
+    if implementation == "stdlib":
+        protocol = EchoDatagrams
+        loop: asyncio.AbstractEventLoop = asyncio.SelectorEventLoop()
+    else:
+        loop = module.new_event_loop() if implementation == "uvloop" else module.asyncio.new_event_loop()
+
+    async def serve() -> None:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
+            sock.bind(("127.0.0.1", 0))
+            transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(protocol, sock=sock)
+            print(sock.getsockname()[1], flush=True)
+            ended = asyncio.Event()
+            asyncio.get_running_loop().add_reader(sys.stdin, ended.set)
+            await ended.wait()
+            transport.close()
+            await asyncio.sleep(0)
+
+    with HEAPS[heap]():
+        loop.run_until_complete(serve())
+
+
 ROLES: dict[str, Callable[..., None]] = {
     "ping-pong": ping_pong,
     "http": serve_http,
     "threads": serve_threads,
     "protocol": lambda implementation, heap: serve_echo(implementation, heap, make_protocol_server),
+    "datagrams": lambda implementation, heap: serve_datagrams(implementation, heap, EchoDatagrams),
+    "datagram batches": lambda implementation, heap: serve_datagrams(implementation, heap, EchoBatches),
     "streams": lambda implementation, heap: serve_echo(implementation, heap, make_streams_server),
 }
 

@@ -37,7 +37,7 @@ from fastsock.compiled.syscalls.arguments cimport lock_argument
 from fastsock.compiled.syscalls.call cimport Call, begin, sys_send, sys_sendto
 from fastsock.compiled.syscalls.posix cimport AF_UNIX, POLLIN, POLLOUT, SOCK_DGRAM
 from fastsock.compiled.syscalls.shared cimport SLOTS, slot_of_thread, swap
-from fastsock.compiled.syscalls.wait cimport perform
+from fastsock.compiled.syscalls.wait cimport HELD_SIZE, perform
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
@@ -408,6 +408,8 @@ cdef int send_now(DatagramTransportOps self, Endpoint endpoint, object data, obj
     try:
         if is_connected:
             perform(sys_send, &call)
+        elif sends_to_path(endpoint):
+            endpoint.sock.sendto(data, address)
         else:
             call.address = &packed
             PySys_Audit("socket.sendto", "OO", <PyObject *>endpoint.sock, <PyObject *>address)
@@ -561,11 +563,18 @@ cdef Py_ssize_t send_batch(Endpoint endpoint, Outbox *outbox) except -1:
         &call, endpoint.sock, POLLOUT, &outbox.messages,
         outbox.size + (outbox.messages.count - outbox.messages.first) * MESSAGE_COST, 0,
     )
+    if sends_to_path(endpoint):
+        call.size += HELD_SIZE
     outbox.is_sending = True
     try:
         return perform_messages(sys_sendmmsg, &call)
     finally:
         outbox.is_sending = False
+
+
+cdef inline bint sends_to_path(Endpoint endpoint) except -1:
+    """Whether the kernel has to look a path up, which is not done under the GIL."""
+    return not endpoint.is_connected and (<base.socket>endpoint.sock).sock_family == AF_UNIX
 
 
 cdef inline bint append(Endpoint endpoint, Outbox *outbox, object data, object address) except -1:

@@ -7,6 +7,7 @@ To be mixed into asyncio's own transport of datagrams, which keeps all else. The
 from __future__ import annotations
 
 import socket as stdlib
+from asyncio.selector_events import _SelectorDatagramTransport as stock  # type: ignore[attr-defined]
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -43,14 +44,14 @@ class DatagramTransportOps(Base):  # type: ignore[misc]
         if self._conn_lost or self._paused:
             return
         endpoint = self._endpoint
-        most = AT_ONCE
-        if endpoint.skips:
-            endpoint.skips -= 1
-            most = 1
         many = getattr(type(self._protocol), "datagrams_received", None) is not None
+        if endpoint.skips and not many:
+            endpoint.skips -= 1
+            stock._read_ready(self)
+            return
         batch: list[tuple[bytes, Any]] = []
         count = 0
-        while count < most:
+        while count < AT_ONCE:
             try:
                 datagram = receive(self._sock, self.max_size)
             except (BlockingIOError, InterruptedError):
