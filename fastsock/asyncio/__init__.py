@@ -32,4 +32,3 @@ __all__ = [
     "start_server",
     *(("open_unix_connection", "start_unix_server") if hasattr(_stdlib, "AF_UNIX") else ()),
 ]
-__all__ = ["DatagramTransport", "EventLoop", "create_datagram_endpoint", "new_event_loop", "run"]
