@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import socket as stdlib
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 from harness.heaps import HEAPS
 from harness.implementations import name_of
@@ -73,3 +76,56 @@ for clock in ("wall", "cpu"):
     register("streams", "streams", clock)
     register_datagrams("datagram echo", "datagrams", clock, tuple(FLOWS), ("uvloop",))
     register_datagrams("datagram echo by batches", "datagram batches", clock, tuple(FLOWS)[:3], ())
+
+
+PIPELINED = 32
+FRAME = b"\0\0\0\x3c" + bytes(60)
+LINE = bytes(63) + b"\n"
+
+
+async def read_pairs(reader: asyncio.StreamReader) -> None:
+    for _ in range(PIPELINED):
+        size = await reader.readexactly(4)
+        assert len(await reader.readexactly(int.from_bytes(size, "big"))) == 60
+
+
+async def read_lines(reader: asyncio.StreamReader) -> None:
+    for _ in range(PIPELINED):
+        assert len(await reader.readline()) == 64
+
+
+async def read_large(reader: asyncio.StreamReader) -> None:
+    assert len(await reader.readexactly(100 * 1024)) == 100 * 1024
+
+
+def loop_and_streams(socket: Module) -> tuple[asyncio.AbstractEventLoop, Any]:
+    """The implementation's loop, and what has its open_connection()."""
+    if hasattr(socket, "asyncio"):
+        return socket.asyncio.EventLoop(), socket.asyncio
+    return (socket.new_event_loop() if name_of(socket) == "uvloop" else asyncio.new_event_loop()), asyncio
+
+
+def register_reads(name: str, read: Callable[[asyncio.StreamReader], Coroutine[Any, Any, None]], data: bytes) -> None:
+    @case(f"asyncio {name}", GROUP, sample=SAMPLE / 4, peers=("uvloop",))
+    def reads(socket: Module) -> Iterator[Run]:
+        """One operation is all that is sent at once, over a unix pair; a second task sends it."""
+        loop, streams = loop_and_streams(socket)
+        a, b = stdlib.socketpair()
+        reader, writer = loop.run_until_complete(streams.open_connection(sock=a))
+        _, sender = loop.run_until_complete(streams.open_connection(sock=b))
+
+        async def run(n: int) -> None:
+            for _ in range(n):
+                sender.write(data)
+                await read(reader)
+
+        yield lambda n: loop.run_until_complete(run(n))
+        writer.close()
+        sender.close()
+        loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+
+
+register_reads("32 pipelined readexactly pairs", read_pairs, FRAME * PIPELINED)
+register_reads("32 pipelined readline", read_lines, LINE * PIPELINED)
+register_reads("readexactly of 100KiB", read_large, bytes(100 * 1024))

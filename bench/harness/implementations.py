@@ -33,8 +33,10 @@ def load_fastsock(backend: str) -> ModuleType:
     before = os.environ.get("FASTSOCK_BACKEND")
     os.environ["FASTSOCK_BACKEND"] = backend
     try:
+        made = importlib.import_module("fastsock")
         importlib.import_module("fastsock.asyncio")
-        return sys.modules["fastsock"]
+        made._install.asyncio_replacements()  # resolved now, while the modules of this copy are what an import gives
+        return made
     finally:
         if before is None:
             del os.environ["FASTSOCK_BACKEND"]

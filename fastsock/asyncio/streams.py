@@ -1,7 +1,7 @@
 """asyncio's streams, faster: StreamReader, and the functions that make one for a connection.
 
-A StreamReader is an `asyncio.StreamReader`. Its bytes come straight into its buffer, by a BufferedProtocol; on a loop
-that takes every `asyncio.Protocol` for one without (uvloop), by `data_received`.
+A StreamReader is an `asyncio.StreamReader`. Compiled, its bytes come straight into its buffer by a BufferedProtocol; on
+a loop that takes every `asyncio.Protocol` for one without (uvloop), and pure, by `data_received`.
 """
 
 from __future__ import annotations
@@ -126,8 +126,12 @@ class StreamWriter(StdlibWriter):  # type: ignore[misc,valid-type]
             reader._transport = transport  # up to 3.13 asyncio's goes on to pause the one below
 
 
-class StreamProtocol(StreamProtocolOps, StdlibProtocol, asyncio.BufferedProtocol):  # type: ignore[misc,valid-type]
-    """asyncio's StreamReaderProtocol as a BufferedProtocol."""
+# A transport asks the class: one that is no BufferedProtocol is handed bytes.
+Buffered: type = asyncio.BufferedProtocol if hasattr(StreamProtocolOps, "get_buffer") else asyncio.BaseProtocol
+
+
+class StreamProtocol(StreamProtocolOps, StdlibProtocol, Buffered):  # type: ignore[misc,valid-type]
+    """asyncio's StreamReaderProtocol, on the compiled backend as a BufferedProtocol."""
 
 
 def adopting(connected: Connected) -> Callable[[Any, Any], Any]:

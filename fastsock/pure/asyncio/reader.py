@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from fastsock._common.stream_parameters import ByteOrder, Prefix
 
+SMALL_SIZE = 1024  # bytes; up to there a second copy costs less than a memoryview
 HAS_TAKE_BYTES = sys.version_info >= (3, 15)
 
 
@@ -51,8 +52,13 @@ class StreamReaderOps(asyncio.StreamReader):
 
         Raises IncompleteReadError if the stream ends first: its `partial` has the bytes before the end.
         """
-        if 0 < n <= len(self._buffer) and self._exception is None:
-            return self._take(n)
+        buffer = self._buffer
+        if 0 < n <= len(buffer) and self._exception is None:
+            if n > SMALL_SIZE or self._paused:
+                return self._take(n)
+            data = bytes(buffer[:n])
+            del buffer[:n]
+            return data
         return await super().readexactly(n)
 
     async def readline(self) -> bytes:
