@@ -10,6 +10,7 @@ import os
 import socket as stdlib
 import sys
 import weakref
+from asyncio.selector_events import _SelectorDatagramTransport
 
 import pytest
 
@@ -17,6 +18,8 @@ from tests.asyncio.support import Recorder, bound, drain, turns, until
 from tests.support.pairs import DATAGRAMS, LOOPBACK
 
 MANY = 200
+# asyncio's own up to 3.13 at first did not take the headers off the size when datagrams had gone: it never resumed.
+COUNTS_HEADERS_ON = sys.version_info >= (3, 13) and not hasattr(_SelectorDatagramTransport, "_header_size")
 MESSAGES = [str(index).encode() for index in range(MANY)]
 
 
@@ -502,8 +505,10 @@ def test_no_room(run_asyncio, tmp_path, within, kind):
             await until(lambda: received.extend(drain(peer)) or len(received) == MANY)
             assert received == [message * 100 for message in MESSAGES]
             await turns(2)
-            assert protocol.calls == ["pause_writing", "resume_writing"]
-            if not (3, 13) <= sys.version_info < (3, 14) or run_asyncio.kind == "compiled":  # gh-137... counts on
+            if COUNTS_HEADERS_ON and run_asyncio.kind != "compiled":
+                assert protocol.calls == ["pause_writing"]
+            else:
+                assert protocol.calls == ["pause_writing", "resume_writing"]
                 assert transport.get_write_buffer_size() == 0
             transport.sendto(b"at once", target)
             assert drain(peer) == [b"at once"]
