@@ -21,7 +21,7 @@ cdef enum:
 
 cdef struct Buffer:
     PyObject *storage    # bytes; NULL while nothing is buffered
-    char *data           # the storage's memory
+    char *data           # the storage's memory; without one the address of nothing: NULL takes no offsets
     Py_ssize_t capacity  # bytes
     Py_ssize_t start
     Py_ssize_t end
@@ -29,8 +29,9 @@ cdef struct Buffer:
 
 # Out of line, in buffer.pyx.
 cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1
+cdef int reserve_some(Buffer *buffer, Py_ssize_t size) except -1
 cdef int reserve_exactly(Buffer *buffer, Py_ssize_t size) except -1
-cdef void drop(Buffer *buffer) noexcept
+cdef void drop(Buffer *buffer) noexcept  # begins one, too
 cdef void shrink(Buffer *buffer) noexcept
 cdef object give_away(Buffer *buffer)
 

@@ -11,6 +11,7 @@ cdef extern from "Python.h":
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *source, Py_ssize_t size) except NULL
     char *bytes_data "PyBytes_AS_STRING"(PyObject *data) noexcept
 
+cdef char nothing = 0
 cdef PyObject *spare = NULL  # read and written only with the GIL held
 
 
@@ -60,6 +61,17 @@ cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1:
     return 0
 
 
+cdef int reserve_some(Buffer *buffer, Py_ssize_t size) except -1:
+    """reserve(), unless the room behind what is buffered does for a receive.
+
+    Each byte is copied a few times at most: what is buffered is moved only after it has grown by half.
+    """
+    cdef Py_ssize_t held = buffered(buffer)
+    if held > NEAR and buffer.capacity - buffer.end >= min(size - held, held // 4, <Py_ssize_t>STORAGE_SIZE):
+        return 0
+    return reserve(buffer, size)
+
+
 cdef int reserve_exactly(Buffer *buffer, Py_ssize_t size) except -1:
     """Make the storage one of just `size` bytes, which is given away when it is full."""
     if buffer.capacity == size and buffer.start == 0:
@@ -72,7 +84,7 @@ cdef void drop(Buffer *buffer) noexcept:
     if buffer.storage != NULL:
         release_storage(buffer.storage, buffer.capacity)
     buffer.storage = NULL
-    buffer.data = NULL
+    buffer.data = &nothing
     buffer.capacity = buffer.start = buffer.end = buffer.searched = 0
 
 

@@ -92,9 +92,10 @@ cdef inline Found read_varint(const unsigned char *data, Py_ssize_t buffered, Fr
 cdef inline Py_ssize_t find(const char *data, Py_ssize_t size, const char *wanted, Py_ssize_t wanted_size) noexcept:
     """Where `wanted`, of at least one byte, begins first; -1 if nowhere."""
     cdef const char *at = data
-    cdef const char *last = data + size - wanted_size
+    cdef const char *last
     if size < wanted_size:
         return -1
+    last = data + (size - wanted_size)
     while at <= last:
         at = <const char *>memchr(at, wanted[0], last - at + 1)
         if at == NULL:

@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromSt
 from cpython.exc cimport PyErr_GivenExceptionMatches
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, UINT64_MAX, int64_t, uint64_t
-from libc.string cimport memcpy, memset
+from libc.string cimport memcmp, memcpy, memset
 
 from fastsock._common import errors
 from fastsock._common.errors import (
@@ -44,8 +44,8 @@ from fastsock.compiled.streams.buffer cimport (
     buffered,
     lend,
     make_room,
-    reserve,
     reserve_exactly,
+    reserve_some,
     shrink,
     consume,
 )
@@ -140,7 +140,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     cdef Buffer output
     cdef Framing framing
     cdef bytes delimiter
-    cdef bytes separator       # the one that input.searched is about
+    cdef object separator      # the one that input.searched is about, or a list of several
     cdef Py_ssize_t limit
     cdef Py_ssize_t write_buffer
     cdef int64_t end           # of the deadline, monotonic nanoseconds; 0: none
@@ -172,6 +172,10 @@ One thread may read while another writes. Two that read, or two that write, get 
         self.limit = min(limit, INT64_MAX // 4)
         self.write_buffer = min(write_buffer, INT64_MAX // 4)
         self.use(sock)
+
+    def __cinit__(self):
+        drop(&self.input)
+        drop(&self.output)
 
     def __dealloc__(self):
         drop(&self.input)
@@ -486,10 +490,10 @@ One thread may read while another writes. Two that read, or two that write, get 
             drop(&self.input)
 
     cdef ssize_t receive(self, Call *call, Py_ssize_t size) except -1:
-        """Receive once, into a buffer with room for `size` bytes; 0 at the end of the stream."""
+        """Receive once, on the way to `size` bytes that are buffered; 0 at the end of the stream."""
         if self.at_end:
             return 0
-        reserve(&self.input, size)
+        reserve_some(&self.input, size)
         return self.receive_more(call)
 
     cdef ssize_t receive_more(self, Call *call) except -1:
@@ -593,8 +597,9 @@ One thread may read while another writes. Two that read, or two that write, get 
         """Where it begins first, -1 if nowhere; what was searched for it before is not searched again."""
         cdef Py_ssize_t at
         if self.separator is not separator:
+            if not is_same(self.separator, separator):
+                self.input.searched = 0
             self.separator = separator
-            self.input.searched = 0
         at = find(
             self.input.data + self.input.start + self.input.searched,
             buffered(&self.input) - self.input.searched,
@@ -632,9 +637,13 @@ One thread may read while another writes. Two that read, or two that write, get 
             offset[0] = self.input.searched
             end[0] = at + PyBytes_GET_SIZE(longest)
         else:
-            at = self.search_all(separators, offset[0], end)
+            if self.separator is not separators:
+                if self.separator != separators:
+                    self.input.searched = 0
+                self.separator = separators
+            at = self.search_all(separators, self.input.searched, end)
             if at < 0:
-                offset[0] = max(0, buffered(&self.input) + 1 - PyBytes_GET_SIZE(longest))
+                self.input.searched = offset[0] = max(0, buffered(&self.input) + 1 - PyBytes_GET_SIZE(longest))
         return at
 
     cdef Py_ssize_t await_separator(self, list separators) except -1:
@@ -974,6 +983,14 @@ One thread may read while another writes. Two that read, or two that write, get 
 
 cdef list kept_docs = borrow_docs(SocketStream, (PureStream,)) + borrow_docs(StreamDeadline, (PureDeadline,))
 cdef object method_descriptor = type(stdlib_base.recv_into)
+
+
+cdef inline bint is_same(value, bytes separator) noexcept:
+    """Whether a value is a bytes object that is equal to a separator."""
+    cdef Py_ssize_t size = PyBytes_GET_SIZE(separator)
+    if not PyBytes_CheckExact(value) or PyBytes_GET_SIZE(value) != size:
+        return False
+    return memcmp(PyBytes_AS_STRING(value), PyBytes_AS_STRING(separator), size) == 0
 
 
 cdef bint is_own(cls, str name) except -1:

@@ -143,7 +143,7 @@ class SocketStream:
         self._start = 0  # of what is buffered, in _input
         self._output = bytearray()
         self._broken: str | None = None  # why what is to be sent next is not known any more
-        self._searched: tuple[bytes, int] | None = None
+        self._searched: tuple[list[bytes], int] | None = None  # separators, and the bytes known to hold none of them
         self._eof = False
         self._end: float | None = None
         self._tried = 0  # bytes of the last part that a send() refused: ssl wants no fewer when it is tried again
@@ -516,7 +516,7 @@ class SocketStream:
                 start, end = match
                 break
             offset = max(0, buffered + 1 - longest)
-            self._searched = (separators[0], offset) if len(separators) == 1 else None
+            self._searched = separators, offset
             if offset > self._limit:
                 raise LimitOverrunError("Separator is not found, and chunk exceed the limit", offset)
             if not self._receive(call):
@@ -526,8 +526,8 @@ class SocketStream:
         return self._consume(end)
 
     def _begin_search(self, separators: list[bytes]) -> int:
-        """Where the last search for the same separator ended."""
-        if self._searched is not None and len(separators) == 1 and self._searched[0] == separators[0]:
+        """Where the last search for the same separators ended."""
+        if self._searched is not None and self._searched[0] == separators:
             return self._searched[1]
         return 0
 
@@ -595,7 +595,7 @@ class SocketStream:
             return position, at, at + len(delimiter)
         searched = max(0, len(self._input) - position + 1 - len(delimiter))
         if is_first:
-            self._searched = delimiter, searched
+            self._searched = [delimiter], searched
         if searched > self._max_size:
             raise too_large(None, searched, self._max_size)
         more = len(self._input) + 1
