@@ -431,7 +431,8 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     cdef int use(self, sock) except -1:
         self.sock = sock
-        self.is_plain = isinstance(sock, stdlib_base) and all(
+        # Not isinstance(), which believes __class__.
+        self.is_plain = issubclass(type(sock), stdlib_base) and all(
             [is_own(type(sock), name) for name in ("recv_into", "send", "sendmsg")]
         )
         self.secure = None if self.is_plain else secure_socket(sock)

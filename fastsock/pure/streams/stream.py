@@ -10,6 +10,7 @@ import struct
 import threading
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from fastsock._common import originals
 from fastsock._common.clock import monotonic
 from fastsock._common.errors import (
     LOST,
@@ -711,7 +712,7 @@ class SocketStream:
     def _send_once(self, call: Deadline, parts: list[memoryview], first: int, sending: Sending) -> int:
         sock = self._socket
         sendmsg = getattr(type(sock), "sendmsg", None)
-        if SENDMSG is not None and sendmsg is SENDMSG:
+        if SENDMSG is not None and sendmsg is SENDMSG and issubclass(type(sock), originals.socket):
             call.wait(WRITABLE)
             # A blocking send would wait for room for all of it, past the deadline.
             flags = DONTWAIT if call.timeout is None and call.end != math.inf else 0
