@@ -74,7 +74,7 @@ from fastsock.compiled.syscalls.wait cimport check_progress, perform, remaining
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
-    # Of a function in Python that ends without memory for its exception this makes a SystemError, Cython's own call none.
+    # A function in Python that has no memory for its exception ends without one: this makes it a SystemError.
     object PyObject_CallOneArg(object function, object argument)
 
 cdef enum:
