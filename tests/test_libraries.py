@@ -62,6 +62,12 @@ def http(connection):
 """
 
 
+@pytest.fixture(autouse=True)
+def no_green_dns(monkeypatch):
+    """Keep eventlet from loading dnspython, which loads trio where aioquic is installed, which its sockets break."""
+    monkeypatch.setenv("EVENTLET_NO_GREENDNS", "yes")
+
+
 @pytest.fixture(params=ORDERS)
 def run(request, socket):
     """Runs a script after `put_in_place` on each implementation, installed before that or after it."""
