@@ -19,12 +19,12 @@ from collections import deque
 from typing import Any, TypeAlias
 
 from fastsock._common.clock import monotonic
+from fastsock._common.readiness import LONGEST_WAIT
 
 AddressInfo: TypeAlias = tuple[Any, Any, int, str, Any]  # an item of what getaddrinfo() returns
 
 # What a non-blocking connect says that goes on; EAGAIN of a unix socket is not among them.
 UNDER_WAY = {errno.EINPROGRESS, errno.EINTR, getattr(errno, "WSAEWOULDBLOCK", errno.EINPROGRESS)}
-LONGEST_WAIT = 86_400.0  # seconds; poll() counts milliseconds in an int
 UNSET = stdlib._GLOBAL_DEFAULT_TIMEOUT  # type: ignore[attr-defined]  # the default of `timeout`
 
 
