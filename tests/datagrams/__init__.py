@@ -1,0 +1,1 @@
+"""Datagrams in batches and in segments: sendmmsg, recvmmsg, send_segments, recv_segments and their variants."""
