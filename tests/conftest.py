@@ -61,6 +61,13 @@ def fastsock(request: pytest.FixtureRequest) -> ModuleType:
     return loaded[request.param]
 
 
+@pytest.fixture
+def installed(fastsock: ModuleType) -> Iterator[ModuleType]:
+    """The module, installed in this process."""
+    with fastsock.installed():
+        yield fastsock
+
+
 @pytest.fixture(scope="session")
 def implementations() -> dict[str, ModuleType]:
     """All of them by name, for a test that compares."""

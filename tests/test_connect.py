@@ -13,6 +13,7 @@ import warnings
 
 import pytest
 
+from tests.support.audit import socket_events
 from tests.support.interpreter import check_code
 from tests.support.outcomes import agreed, outcome
 from tests.support.pairs import LOOPBACK, requires_ipv6
@@ -25,31 +26,11 @@ FAMILIES = {"4": (stdlib.AF_INET, "127.0.0.1"), "6": (stdlib.AF_INET6, "::1")}
 requires_groups = pytest.mark.skipif(sys.version_info < (3, 11), reason="ExceptionGroup is new in Python 3.11")
 
 
-class Audit:
-    """The socket events, while somebody listens: a hook stays for the life of the process."""
-
-    events = None
-    raising = None
-
-    @classmethod
-    def hook(cls, event, args):
-        if cls.events is not None and event.startswith("socket."):
-            cls.events.append((event, *("a socket" if isinstance(arg, stdlib.socket) else arg for arg in args)))
-            if event == cls.raising:
-                raise RuntimeError(f"{event} is not allowed")
-
-
-@pytest.fixture(scope="module")
-def audit_hook():
-    sys.addaudithook(Audit.hook)
-
-
 @pytest.fixture
-def events(audit_hook):
+def events():
     """The events from here on."""
-    Audit.events = []
-    yield Audit.events
-    Audit.events = Audit.raising = None
+    with socket_events() as events:
+        yield events
 
 
 def outcome_of_the_stdlib(*args, **kwargs):
@@ -99,7 +80,7 @@ KINDS = {"hangs": hanging, "refuses": refusing, "answers": listening}
 
 
 @pytest.fixture
-def resolve(monkeypatch):
+def resolve(monkeypatch, events):
     """A function that makes HOST resolve to those sockets, made here if given by kind; it returns the addresses."""
     resolve_really = stdlib.getaddrinfo
     with contextlib.ExitStack() as stack:
@@ -114,8 +95,7 @@ def resolve(monkeypatch):
                     list(infos) if host == HOST else resolve_really(host, *rest, **keywords)
                 ),
             )
-            if Audit.events is not None:
-                Audit.events.clear()
+            events.clear()
             return [info[4] for info in infos]
 
         yield set_addresses
@@ -581,12 +561,11 @@ def test_fds(fastsock, resolve, kinds, keywords):
 
 
 @pytest.mark.parametrize("refused", ["socket.__new__", "socket.bind", "socket.connect"])
-def test_fds_after_a_refusal_by_an_audit_hook(fastsock, resolve, events, refused):
+def test_fds_after_a_refusal_by_an_audit_hook(fastsock, resolve, refused):
     """An audit hook's exception passes through, and the socket is closed."""
     resolve("hangs", "answers")
     before = fds()
-    Audit.raising = refused
-    with pytest.raises(RuntimeError, match=f"{refused} is not allowed"):
+    with socket_events(refused), pytest.raises(RuntimeError, match=f"{refused} is not allowed"):
         fastsock.create_connection((HOST, 1), source_address=("127.0.0.3", 0), happy_eyeballs_delay=0)
     assert fds() == before
 

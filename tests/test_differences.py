@@ -26,8 +26,8 @@ BOTH, COMPILED = "both", "compiled"
 
 # The begin of a row: where it holds, and the tests that check it.
 ELSEWHERE = {
-    "multiprocessing passes": (BOTH, ["test_ecosystem.py::test_multiprocessing"]),
-    "If an audit hook refuses": (COMPILED, ["test_parity.py::test_an_audit_hook_prevents_accept"]),
+    "multiprocessing passes": (BOTH, ["test_processes.py::test_multiprocessing"]),
+    "If an audit hook refuses": (COMPILED, ["test_audit_events.py::test_an_audit_hook_prevents_accept"]),
     "`KeyboardInterrupt` and `SystemExit` from": (COMPILED, ["test_exporters.py::test_interrupts"]),
     "Out of memory": (
         COMPILED,

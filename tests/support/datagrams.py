@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from tests.support.audit import socket_events
 from tests.support.pairs import LOOPBACK, family_of
 
 BURST = 64  # datagrams on their way at once: fewer than any system's receive buffer holds
@@ -41,20 +42,9 @@ def cut(data, segment_size):
 
 
 @contextlib.contextmanager
-def audited(sock):
-    """Which calls are made of the socket meanwhile: "sendmsg" for a try to have the kernel cut."""
-    events = []
-    watched.append((sock, events))
-    yield events
-    watched.pop()
-
-
-watched = []
-
-
-def watch(event, arguments):
-    if watched and event in ("socket.sendmsg", "socket.sendto") and arguments[0] is watched[-1][0]:
-        watched[-1][1].append(event.removeprefix("socket."))
-
-
-sys.addaudithook(watch)
+def sending_calls():
+    """The calls that send meanwhile, filled in at the end: "sendmsg" for a try to have the kernel cut."""
+    calls = []
+    with socket_events() as events:
+        yield calls
+    calls += [event.removeprefix("socket.") for event, *_ in events if event in ("socket.sendmsg", "socket.sendto")]
