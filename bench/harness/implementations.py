@@ -9,6 +9,7 @@ import os
 import socket as stdlib
 import sys
 from types import ModuleType
+from unittest import mock
 
 OWN = ("stdlib", "pure", "compiled")
 PEERS = {"gevent": "gevent.socket", "uvloop": "uvloop"}
@@ -30,18 +31,13 @@ def load(name: str) -> ModuleType:
 
 def load_fastsock(backend: str) -> ModuleType:
     """A copy of the package of its own, on that backend."""
-    before = os.environ.get("FASTSOCK_BACKEND")
-    os.environ["FASTSOCK_BACKEND"] = backend
     try:
-        made = importlib.import_module("fastsock")
-        importlib.import_module("fastsock.asyncio")
-        made._install.asyncio_replacements()  # resolved now, while the modules of this copy are what an import gives
-        return made
+        with mock.patch.dict(os.environ, FASTSOCK_BACKEND=backend):
+            made = importlib.import_module("fastsock")
+            importlib.import_module("fastsock.asyncio")
+            made._install.asyncio_replacements()  # resolved now, while the modules of this copy are those to import
+            return made
     finally:
-        if before is None:
-            del os.environ["FASTSOCK_BACKEND"]
-        else:
-            os.environ["FASTSOCK_BACKEND"] = before
         for module in [module for module in sys.modules if module.partition(".")[0] == "fastsock"]:
             del sys.modules[module]
 

@@ -7,6 +7,7 @@ import os
 import socket as stdlib
 import sys
 from types import ModuleType
+from unittest import mock
 
 
 def load(name: str) -> ModuleType:
@@ -18,14 +19,7 @@ def load_fastsock(backend: str) -> ModuleType:
     """A copy of the package on that backend, in the place of the copy before: the last one is what `import` gives."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "fastsock"]:
         del sys.modules[name]
-    before = os.environ.get("FASTSOCK_BACKEND")
-    os.environ["FASTSOCK_BACKEND"] = backend
-    try:
+    with mock.patch.dict(os.environ, FASTSOCK_BACKEND=backend):
         made = importlib.import_module("fastsock")
         made._install.asyncio_replacements()  # imports its own fastsock.asyncio, which it else does when it is used
-        return made
-    finally:
-        if before is None:
-            del os.environ["FASTSOCK_BACKEND"]
-        else:
-            os.environ["FASTSOCK_BACKEND"] = before
+    return made
