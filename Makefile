@@ -23,7 +23,7 @@ help:
 	@echo 'make instructions  count user-space instructions with valgrind; fails over the bars'
 	@echo 'make sanitize      run tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make coverage      run the tests, then print which lines of Python and Cython they did not reach'
-	@echo 'make lint          ruff, mypy, stubtest and cython-lint'
+	@echo 'make lint          ruff, mypy, stubtest, cython-lint; version and changelog; the workflows'
 	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/, each installed and tested'
 	@echo 'make clean         remove what was built, and .venv'
 	@echo
@@ -62,6 +62,9 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest fastsock --allowlist tests/stubtest_allowlist.txt
 	PATH="$(CURDIR)/$(BIN):$$PATH" cython-lint $(SOURCES)
+	$(BIN)/python tools/check_release.py
+	PATH="$(CURDIR)/$(BIN):$$PATH" actionlint .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic .
 
 # From the sdist, not from the tree: that proves the sdist complete.
 wheel: $(VENV)/wheel.stamp
