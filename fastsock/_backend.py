@@ -30,7 +30,7 @@ def load(backend: str) -> list[ModuleType]:
 
 
 def choose() -> tuple[str, str, list[ModuleType]]:
-    """The backend's name, the reason for it, and its modules."""
+    """Return the backend's name, the reason for it, and its modules."""
     choice = os.environ.get("FASTSOCK_BACKEND", "auto")
     if choice not in CHOICES:
         raise ValueError(f"FASTSOCK_BACKEND={choice!r}: expected one of {', '.join(CHOICES)}")
@@ -48,7 +48,7 @@ ops, datagram, stream, constants = modules
 
 @functools.cache
 def choose_for_asyncio() -> tuple[str, str]:
-    """The backend of fastsock.asyncio, which is BACKEND but where its own extension modules are broken, and why."""
+    """Return fastsock.asyncio's backend and the reason: BACKEND, or "pure" if its own extension modules are broken."""
     try:
         for topic in ASYNCIO_TOPICS:
             importlib.import_module(f"fastsock.{BACKEND}.{topic}")
@@ -60,5 +60,5 @@ def choose_for_asyncio() -> tuple[str, str]:
 
 
 def load_topic(topic: str) -> ModuleType:
-    """One of ASYNCIO_TOPICS, on the backend that serves."""
+    """Return the module of one of ASYNCIO_TOPICS, on the backend that was chosen."""
     return importlib.import_module(f"fastsock.{choose_for_asyncio()[0]}.{topic}")

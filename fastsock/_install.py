@@ -66,7 +66,7 @@ def install(*, asyncio: bool = True) -> None:
 
 
 def uninstall() -> None:
-    """Put the stdlib's back, unless another was put there since. Sockets and streams that exist stay what they are."""
+    """Put the stdlib's names back, unless others were put there since. Existing sockets and streams do not change."""
     after_asyncio.disarm()
     take_away(REPLACEMENTS)
     if "fastsock.asyncio" in sys.modules:
@@ -75,7 +75,7 @@ def uninstall() -> None:
 
 @contextlib.contextmanager
 def installed(*, asyncio: bool = True) -> Iterator[None]:
-    """A context within which fastsock is installed; what was there before is put back at its end."""
+    """Return a context manager: fastsock is installed within it, and what was there before is put back at its end."""
     before = {place: standing(place) for place in (*REPLACEMENTS, *ASYNCIO_REPLACEMENTS) if place[0] in sys.modules}
     was_armed = after_asyncio.is_armed()
     install(asyncio=asyncio)
@@ -90,7 +90,7 @@ def installed(*, asyncio: bool = True) -> Iterator[None]:
 
 
 def holder_of(place: Place) -> tuple[object, str]:
-    """The module, or the class in it, that has the name."""
+    """Return the module, or the class in it, that has the name, and the name there."""
     module, name = place
     holder, _, attribute = name.rpartition(".")
     return (getattr(sys.modules[module], holder) if holder else sys.modules[module]), attribute
@@ -113,7 +113,7 @@ def take_away(replacements: Mapping[Place, object]) -> None:
 
 @functools.cache
 def asyncio_replacements() -> dict[Place, object]:
-    """What stands in asyncio after install(); it is imported here at the latest."""
+    """Return what install() puts into asyncio, by place. Imports `fastsock.asyncio`."""
     return {
         place: getattr(importlib.import_module(module), name) for place, (module, name) in ASYNCIO_REPLACEMENTS.items()
     }

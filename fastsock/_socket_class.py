@@ -60,7 +60,7 @@ ops.bind_socket_class(socket)
 
 
 def adopt_socket(sock: stdlib_socket) -> stdlib_socket:
-    """Make a stdlib socket one of this class, in place: the two have the same layout. A subclass's stays as it is."""
+    """Make a stdlib socket one of this class, in place; one of a subclass stays as it is. Return the socket."""
     if type(sock) is stdlib_socket:
         with contextlib.suppress(TypeError):  # where eventlet has patched in its own class, whose layout can't be kept
             sock.__class__ = socket
@@ -68,7 +68,7 @@ def adopt_socket(sock: stdlib_socket) -> stdlib_socket:
 
 
 def is_called_by_multiprocessing() -> bool:
-    """Whether the pickler that asks our caller for a reduction was made by multiprocessing."""
+    """Return True if the pickler that asks our caller for a reduction was made by multiprocessing."""
     reduction = sys.modules.get("multiprocessing.reduction")
     frame = sys._getframe(2) if reduction is not None else None
     while frame is not None and frame.f_globals.get("__name__") == "pickle":  # PyPy's pickler is Python
@@ -77,12 +77,12 @@ def is_called_by_multiprocessing() -> bool:
 
 
 def reduce(sock: socket) -> tuple[Callable[..., stdlib_socket], tuple[Any, ...]]:
-    """multiprocessing's own reduction of a socket."""
+    """Return multiprocessing's own reduction of a socket, with `rebuild` around it."""
     return rebuild, sys.modules["multiprocessing.reduction"]._reduce_socket(sock)
 
 
 def rebuild(rebuild_stdlib: Callable[..., stdlib_socket], args: tuple[Any, ...]) -> stdlib_socket:
-    """The receiving end of multiprocessing's reducer."""
+    """Return the socket that multiprocessing's reducer passed on, at the receiving end."""
     return adopt_socket(rebuild_stdlib(*args))
 
 
@@ -93,7 +93,7 @@ def adopting(
     function: Callable[Parameters, tuple[stdlib_socket, stdlib_socket]],
 ) -> Callable[Parameters, tuple[socket, socket]]: ...
 def adopting(function: Callable[Parameters, Any]) -> Callable[Parameters, Any]:
-    """The stdlib's function, with its results made sockets of this module."""
+    """Return a function that calls the stdlib's and makes its results sockets of this module."""
 
     @functools.wraps(function)
     def wrapper(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Any:
@@ -124,19 +124,19 @@ def create_connection(
     happy_eyeballs_delay: float | None = None,
     interleave: int | None = None,
 ) -> socket:
-    """The stdlib's `create_connection`, with three keywords more. Without them it is that very function.
+    """Connect to `address` and return the socket: the stdlib's function, with three more keywords.
 
-    `total_timeout`: seconds for all addresses of the host together, where `timeout` is for each of them; then
-    TimeoutError. Name resolution comes before: it can't be interrupted, and its time is not counted.
+    `total_timeout`: seconds for all addresses of the host together, where `timeout` is for each of them. At its end
+    TimeoutError is raised. Name resolution comes before, can't be interrupted, and is not counted.
 
-    `happy_eyeballs_delay`: seconds after which, while an address does not answer, the next is tried beside it, as in
-    RFC 8305, which recommends 0.25. The first to connect wins, the others are closed.
+    `happy_eyeballs_delay`: seconds after which, if an address has not answered, the next is tried beside it (RFC 8305,
+    which recommends 0.25). The first to connect wins, the others are closed.
 
     `interleave`: 0 tries the addresses in getaddrinfo's order, n lets families take turns after n - 1 of the first one.
-    The default is 1 with a delay, else 0. Delay and interleave mean what they mean for asyncio's create_connection.
+    The default is 1 with a delay, else 0. Both keywords are those of asyncio's create_connection.
 
-    Raises the last error, or with `all_errors` (from Python 3.11 on) an ExceptionGroup of all in the order in which
-    they came; TypeError or ValueError for a wrong keyword. The timeout of the socket that is returned is `timeout`.
+    If no address connects, the last error is raised, or with `all_errors` (from Python 3.11 on) an ExceptionGroup of
+    all of them in order. A wrong keyword raises TypeError or ValueError. The returned socket's timeout is `timeout`.
     """
     if total_timeout is None and happy_eyeballs_delay is None and interleave is None:
         # Python 3.10 does not know all_errors, and says so.

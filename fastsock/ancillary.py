@@ -60,7 +60,7 @@ class ECN(enum.IntEnum):
 
 
 class PacketInfo(NamedTuple):
-    """Where a datagram arrived."""
+    """The place where a datagram arrived."""
 
     destination: str  # the destination in its header, which may be a multicast or broadcast address
     interface: int  # index of the interface that it came in by; socket.if_indextoname() has its name
@@ -68,7 +68,7 @@ class PacketInfo(NamedTuple):
 
 
 class Ancillary(NamedTuple):
-    """What came with a datagram; None is what was not switched on or did not fit."""
+    """The ancillary data of a datagram. None stands for what was not switched on or did not fit."""
 
     packet_info: PacketInfo | None = None
     tos: int | None = None  # the TOS byte of IPv4, the traffic class of IPv6: 0 to 255
@@ -77,20 +77,20 @@ class Ancillary(NamedTuple):
 
     @property
     def ecn(self) -> ECN | None:
-        """The congestion notification in `tos`."""
+        """The congestion notification in `tos`, None without one."""
         return None if self.tos is None else ECN(self.tos & 3)
 
     @property
     def dscp(self) -> int | None:
-        """The differentiated services codepoint in `tos`: 0 to 63 (RFC 2474)."""
+        """The differentiated services codepoint in `tos`: 0 to 63 (RFC 2474), None without `tos`."""
         return None if self.tos is None else self.tos >> 2
 
 
 def enable(sock: stdlib.socket, *options: Literal["packet_info", "tos", "timestamp_ns", "dropped"]) -> None:
     """Let `recvmsg` on this socket return ancillary data: "packet_info", "tos", "timestamp_ns", "dropped".
 
-    "packet_info" and "tos" need a socket of AF_INET or AF_INET6; an unknown option, or one that the family has not,
-    raises ValueError, and none is set. Raises OSError, which names the constant, where the system lacks the option.
+    "packet_info" and "tos" need a socket of AF_INET or AF_INET6. An unknown option, or one that the socket's family
+    lacks, raises ValueError, and none is set. Where the system lacks the option, OSError names the constant.
     """
     for option in options:
         if option not in SWITCHES:
@@ -116,12 +116,12 @@ def switch_on(sock: stdlib.socket, level: int, name: str) -> None:
 
 
 def constant(name: str) -> int | None:
-    """A constant, None where this system lacks it."""
+    """Return a constant, None where this system lacks it."""
     return getattr(fastsock, name, None)
 
 
 def needed(name: str) -> int:
-    """A constant, or the error of an unknown option."""
+    """Return a constant; OSError (ENOPROTOOPT) where this system lacks it."""
     number = constant(name)
     if number is None:
         raise OSError(errno.ENOPROTOOPT, f"{name}: {os.strerror(errno.ENOPROTOOPT)}")
@@ -132,9 +132,9 @@ def needed(name: str) -> int:
 
 
 def parse(ancdata: Iterable[tuple[int, int, bytes]]) -> Ancillary:
-    """Read the ancillary data that `recvmsg` or `recvmsg_into` returned; `SIZE` is the ancbufsize to call them with.
+    """Return the ancillary data that `recvmsg` or `recvmsg_into` returned; `SIZE` is the ancbufsize to call them with.
 
-    What is not known here is passed over, as is what was cut off (msg_flags has MSG_CTRUNC) or is malformed.
+    Messages that are unknown, truncated (msg_flags has MSG_CTRUNC) or malformed are ignored.
     """
     fields: dict[str, Any] = {}
     for level, kind, data in ancdata:
@@ -160,7 +160,7 @@ def read_in6_pktinfo(data: bytes) -> PacketInfo:
 
 
 def source_for(destination: bytes) -> bytes:
-    """The IPv6 address to answer from: where the datagram arrived, or the unspecified one if that is a group's."""
+    """Return the IPv6 address to answer from: the destination, or the unspecified address if that is a group's."""
     if destination[0] == 0xFF:
         return bytes(16)
     if destination.startswith(MAPPED) and destination[12] >= FIRST_MULTICAST:
@@ -169,7 +169,7 @@ def source_for(destination: bytes) -> bytes:
 
 
 def read_tos(data: bytes) -> int:
-    """A byte, or an int: systems and families differ."""
+    """Return the value of a byte or an int: systems and families differ."""
     return int((BYTE if len(data) == BYTE.size else INT).unpack(data)[0])
 
 
@@ -204,7 +204,7 @@ READERS = {
 def build(
     sock: stdlib.socket, *, source: PacketInfo | str | None = None, tos: int | None = None
 ) -> list[tuple[int, int, bytes]]:
-    """Ancillary data for `sendmsg` of this socket, of AF_INET or AF_INET6.
+    """Return ancillary data for `sendmsg` of this socket, of AF_INET or AF_INET6.
 
     `source` is the address to send from: one of this host's, written in the socket's family, or the `packet_info` of
     the datagram that is answered. `tos` is the TOS byte, or traffic class, of this datagram: 0 to 255.
@@ -239,5 +239,5 @@ def source_message(family: int, source: PacketInfo | str) -> tuple[int, int, byt
 
 
 def is_link_local(address: bytes) -> bool:
-    """Whether it is in fe80::/10."""
+    """Return True for an address in fe80::/10."""
     return address[0] == 0xFE and address[1] & 0xC0 == 0x80

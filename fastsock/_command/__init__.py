@@ -1,1 +1,1 @@
-"""What `python -m fastsock` does: the report, and running a program with the layer installed."""
+"""The commands of `python -m fastsock`: the report, and running a program with fastsock installed."""

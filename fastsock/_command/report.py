@@ -1,4 +1,4 @@
-"""What `python -m fastsock` prints: the backend, versions, and each kernel feature as tried on a live socket."""
+"""The report of `python -m fastsock`: the backend, versions, and each kernel feature, tried on a live socket."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Feature(NamedTuple):
 
 
 def report() -> str:
-    """Backend, reason, versions and kernel features, as an aligned table."""
+    """Return the backend, its reason, versions and kernel features as an aligned table."""
     import platform
 
     libc = " ".join(platform.libc_ver()).strip() or "unknown"
@@ -50,13 +50,13 @@ def report() -> str:
 
 
 def align(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """One line a row, its cells in columns."""
+    """Return one line a row, its cells in columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
 
 
 def try_out(feature: Feature) -> str:
-    """Whether it is there: "yes", or "no" and the name of the errno."""
+    """Return "yes" if the feature is there, else "no" and the name of the errno."""
     try:
         feature.probe()
     except OSError as error:
@@ -67,12 +67,12 @@ def try_out(feature: Feature) -> str:
 
 
 def constant(name: str) -> int:
-    """A constant that this system may lack."""
+    """Return a constant; AttributeError where the system lacks it."""
     return int(getattr(fastsock, name))
 
 
 def setting(level: int, name: str, value: int | bytes, kind: int = SOCK_DGRAM) -> Callable[[], None]:
-    """A probe that sets an option."""
+    """Return a probe that sets an option."""
 
     def probe() -> None:
         with socket(AF_INET, kind) as sock:
@@ -82,7 +82,7 @@ def setting(level: int, name: str, value: int | bytes, kind: int = SOCK_DGRAM) -
 
 
 def getting(level: int, name: str, kind: int = SOCK_DGRAM) -> Callable[[], None]:
-    """A probe that asks for an option, where setting it would need something else first."""
+    """Return a probe that reads an option, for one that can't be set without something else first."""
 
     def probe() -> None:
         with socket(AF_INET, kind) as sock:
@@ -102,7 +102,7 @@ def udp_pair() -> Iterator[tuple[socket, socket]]:
 
 @contextlib.contextmanager
 def waiting_listener() -> Iterator[tuple[socket, socket]]:
-    """A listener, and a client that waits to be accepted."""
+    """Make a listener, and a client that waits to be accepted."""
     with socket(AF_INET, SOCK_STREAM) as listener, socket(AF_INET, SOCK_STREAM) as client:
         listener.bind((LOOPBACK, 0))
         listener.listen(1)
@@ -158,7 +158,7 @@ def probe_txtime() -> None:
 
 
 def probe_zerocopy() -> None:
-    """A send whose completion comes back on the error queue; over loopback the kernel may say that it copied."""
+    """Send, and read the completion from the error queue; over loopback the kernel may report that it copied."""
     import select
 
     with waiting_listener() as (listener, client):

@@ -12,7 +12,7 @@ INTERPRETERS_OWN = ("__annotations__", "__builtins__")  # what `__main__` holds 
 
 
 def run_module(name: str, arguments: list[str]) -> None:
-    """As `python -m name`."""
+    """Run a module as `python -m name` does."""
     import runpy
 
     sys.argv = ["-m", *arguments]  # as -m has it until the module is found
@@ -22,7 +22,7 @@ def run_module(name: str, arguments: list[str]) -> None:
 
 
 def run_script(script: str, arguments: list[str], parser: argparse.ArgumentParser) -> None:
-    """As `python script`: source, .pyc, or a directory or zip file that has a __main__.py."""
+    """Run a script as `python script` does: source, .pyc, or a directory or zip file that has a __main__.py."""
     import pkgutil
     import runpy
     from importlib.machinery import SourceFileLoader, SourcelessFileLoader

@@ -1,1 +1,1 @@
-"""What both backends stand on: errors, parameters of streams, create_connection, sendfile."""
+"""The modules that both backends use: errors, waiting, parameters of streams, create_connection, sendfile."""

@@ -1,4 +1,4 @@
-"""What both backends' asyncio streams take of asyncio, as the running version has it."""
+"""The parts of asyncio that differ between versions, as both backends' streams use them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from fastsock._common import errors
 
 
 def current_loop() -> asyncio.AbstractEventLoop:
-    """The loop of a reader that is given none."""
+    """Return the event loop for a reader that is given none."""
     get_loop: Any = getattr(events, "_get_event_loop", events.get_event_loop)  # up to 3.11, with its own warning
     loop: asyncio.AbstractEventLoop = get_loop()
     return loop
 
 
 def as_separators(separator: Any) -> list[bytes]:
-    """readuntil()'s separators as bytes, the shortest first; a tuple of several is Python 3.13's."""
+    """Return readuntil()'s separators as bytes, the shortest first; a tuple of several is for Python 3.13 and later."""
     several = (
         sorted(separator, key=len) if isinstance(separator, tuple) and sys.version_info >= (3, 13) else [separator]
     )
@@ -42,5 +42,5 @@ class FrameOverrunError(errors.LimitOverrunError, asyncio.LimitOverrunError):
 
 
 def too_large(size: int | None, consumed: int, max_size: int) -> FrameOverrunError:
-    """The error for a frame over the limit; its size is None if its end is not known."""
+    """Return the error for a frame over the limit; its size is None if its end is not known."""
     return FrameOverrunError(*errors.too_large(size, consumed, max_size).__reduce__()[1])

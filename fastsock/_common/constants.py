@@ -53,7 +53,7 @@ LINUX = {
 
 
 def known_constants() -> dict[str, int]:
-    """The constants whose values need no C header on this system."""
+    """Return the constants whose values need no C header on this system, by name."""
     if sys.platform != "linux":
         return {}
     own_numbers = os.uname().machine.startswith(OWN_SO_NUMBERS)

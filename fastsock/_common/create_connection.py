@@ -1,7 +1,7 @@
-"""create_connection() as the stdlib lacks it: one deadline over all addresses, several attempts at a time (RFC 8305).
+"""create_connection() with one deadline for all addresses, and several attempts at a time (RFC 8305).
 
-What is asked for without these is the stdlib's own function. The attempts are non-blocking connects in one thread; each
-is made as the stdlib makes it, with the class that `socket.socket` is at the time.
+A call without these keywords is served by the stdlib's own function. The attempts are non-blocking connects in one
+thread. Each is made as the stdlib makes it, with the class that `socket.socket` is at the time.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def connect(
     happy_eyeballs_delay: float | None,
     interleave: int | None,
 ) -> stdlib.socket:
-    """create_connection() with at least one of its last three keywords."""
+    """Return a connected socket: create_connection() with at least one of its last three keywords."""
     if all_errors and sys.version_info < (3, 11):  # as 3.10 says it; there are no exception groups
         raise TypeError("create_connection() got an unexpected keyword argument 'all_errors'")
     total_timeout = checked_seconds("total_timeout", total_timeout)
@@ -65,7 +65,7 @@ def connect(
 
 
 def checked_seconds(name: str, value: Any) -> float:
-    """A time in seconds, 0 or more; None is endless."""
+    """Return a time in seconds, 0 or more, infinity for None; TypeError or ValueError otherwise."""
     if value is None:
         return math.inf
     if not (hasattr(value, "__float__") or hasattr(value, "__index__")):
@@ -80,7 +80,7 @@ def checked_seconds(name: str, value: Any) -> float:
 
 
 def checked_count(name: str, value: Any) -> int:
-    """A number of addresses, 0 or more."""
+    """Return a number of addresses, 0 or more; TypeError or ValueError otherwise."""
     try:
         count = operator.index(value)
     except TypeError:
@@ -91,7 +91,7 @@ def checked_count(name: str, value: Any) -> int:
 
 
 def interleaved(infos: list[AddressInfo], first_family_count: int) -> list[AddressInfo]:
-    """The addresses with families taking turns from the first family's n-th on; 0 leaves them as they are."""
+    """Return the addresses with the families taking turns from the first family's n-th on; 0 keeps their order."""
     if first_family_count == 0:
         return infos
     families: dict[Any, list[AddressInfo]] = {}
@@ -122,7 +122,7 @@ class Attempt:
             raise
 
     def begin(self, address: Any) -> bool:
-        """Begin to connect; whether that was all."""
+        """Begin to connect. Return True if the socket is connected, False if that goes on."""
         self.sock.setblocking(False)
         try:
             self.sock.connect(address)
@@ -133,7 +133,7 @@ class Attempt:
         return True
 
     def error(self) -> OSError | None:
-        """Why it failed, now that it is over."""
+        """Return the error of an attempt that has ended, None if it succeeded."""
         number = self.sock.getsockopt(stdlib.SOL_SOCKET, stdlib.SO_ERROR)
         return OSError(number, os.strerror(number)) if number else None
 
@@ -159,7 +159,7 @@ class Race:
         self.selector = selectors.DefaultSelector()
 
     def run(self) -> stdlib.socket | None:
-        """The socket that connected first, with the timeout that it shall have; None if none did."""
+        """Return the socket that connected first, with its timeout set; None if none connected."""
         while self.infos or self.attempts:
             may_begin = self.infos and monotonic() >= self.begin_next
             winner = self.begin() if may_begin else self.wait()

@@ -1,4 +1,4 @@
-"""Exceptions that the stdlib's `socket` has no need of, and the errors that both backends raise: each text once."""
+"""The exceptions that the stdlib's `socket` lacks, and the errors that both backends raise, with their texts."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ UNCERTAIN = "a send() failed without saying whether its bytes went"
 
 
 def annotate(error: BaseException, **attributes: object) -> None:
-    """Set attributes of an exception; one that takes none goes on without."""
+    """Set attributes of an exception. One that takes no attributes stays as it is."""
     for name, value in attributes.items():
         with contextlib.suppress(Exception):
             setattr(error, name, value)
 
 
 class IncompleteReadError(EOFError):
-    """The stream ended before what was asked for had come.
+    """The stream ended before all the bytes that were asked for.
 
-    `partial` holds the bytes that did come, `expected` is how many were asked for, None where that was up to a
-    separator, `transferred` is `len(partial)`. Named as in asyncio, and like asyncio's an EOFError.
+    `partial` holds the bytes before the end. `expected` is the number of bytes asked for, None for a read up to a
+    separator. `transferred` is `len(partial)`. The name is asyncio's, and like asyncio's it is an EOFError.
     """
 
     def __init__(self, partial: bytes, expected: int | None) -> None:
@@ -39,12 +39,12 @@ class IncompleteReadError(EOFError):
 
 
 class LimitOverrunError(Exception):
-    """A line or a frame is longer than the limit; it is still in the stream, from its first byte on.
+    """A line or a frame is longer than the limit. It stays in the stream, from its first byte on.
 
-    Of a line, `consumed` is how many bytes there are before its separator, or were searched for one, as in asyncio.
-    Of a frame, `size` is its size in bytes, None where its end is not known yet, `limit` is the stream's max_size, and
-    `consumed` is the size of its prefix or delimiter. `resumable` says whether the next frame can be got at: it
-    begins `consumed + size` bytes further on.
+    For a line, `consumed` is the number of bytes before its separator, or that were searched for one, as in asyncio.
+    For a frame, `size` is its size in bytes, None if its end is not known yet, `limit` is the stream's max_size, and
+    `consumed` is the size of its prefix or delimiter. `resumable` is True if the next frame can be reached: it begins
+    `consumed + size` bytes further on.
     """
 
     def __init__(self, message: str, consumed: int, size: int | None = None, limit: int | None = None) -> None:
@@ -65,7 +65,7 @@ class LimitOverrunError(Exception):
 
 
 def busy(activity: str) -> RuntimeError:
-    """The error for a second reader or writer."""
+    """Return the error for a second reader or writer."""
     return RuntimeError(f"another call is {activity} on this stream")
 
 
@@ -79,18 +79,18 @@ def accepted(size: int | None, asked: int, method: str) -> int:
 
 
 def not_writable(buffer: object) -> TypeError:
-    """The error for a buffer that can't be read into."""
+    """Return the error for a buffer that can't be written to."""
     return TypeError(f"a read-write bytes-like object is required, not {type(buffer).__name__!r}")
 
 
 def too_large(size: int | None, consumed: int, max_size: int) -> LimitOverrunError:
-    """The error for a frame over the limit; its size is None if its end is not known."""
+    """Return the error for a frame over the limit; its size is None if its end is not known."""
     frame = f"a frame of {size} bytes" if size is not None else "a frame without its delimiter so far"
     return LimitOverrunError(f"{frame} is larger than max_size, {max_size}", consumed, size, max_size)
 
 
 def broken_stream(reason: str) -> BrokenPipeError:
-    """The error for a write on a stream that can't send what a write before left: anything else would not be it."""
+    """Return the error for a write on a stream that has lost bytes of an earlier write: what follows would not fit."""
     text = os.strerror(errno.EPIPE)
     error = BrokenPipeError(errno.EPIPE, f"{text}: {reason}" if reason else text)
     annotate(error, transferred=0)
@@ -101,13 +101,13 @@ def broken_stream(reason: str) -> BrokenPipeError:
 
 
 def refuse_stream(sock: stdlib.socket, call: str) -> None:
-    """Raise OSError for a stream, which has no datagrams: what was sent as several would run together."""
+    """Raise OSError (EOPNOTSUPP) for a stream socket: it has no datagrams, several would run together."""
     if sock.type == stdlib.SOCK_STREAM:
         raise OSError(errno.EOPNOTSUPP, f"{call}() is for datagrams, and the socket is SOCK_STREAM")
 
 
 def truncated_error(partial: bytes | None) -> OSError:
-    """The error for a datagram that did not fit, of which `partial` came."""
+    """Return the error for a datagram that did not fit; `partial` is the part that was received."""
     error = OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     error.partial = partial  # type: ignore[attr-defined]
     return error

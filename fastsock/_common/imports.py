@@ -1,4 +1,4 @@
-"""Does something behind the import of a module, whenever that comes."""
+"""A call back after the import of a module, whenever that comes."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 
 class AfterImport:
-    """A finder in sys.meta_path that waits for one module, lets the others find it, and calls back once it is there.
+    """A finder in sys.meta_path that waits for one module, lets the others find it, and calls back after its import.
 
-    Other modules pass it by; once it has called it is gone.
+    It finds no other module, and removes itself when it has called.
     """
 
     def __init__(self, name: str, callback: Callable[[], object]) -> None:
@@ -18,12 +18,12 @@ class AfterImport:
         self._callback = callback
 
     def arm(self) -> None:
-        """Wait from now on. Calling it again has no effect."""
+        """Begin to wait. Calling it again has no effect."""
         if not self.is_armed():
             sys.meta_path.insert(0, self)
 
     def disarm(self) -> None:
-        """Wait no more."""
+        """End the waiting."""
         if self.is_armed():
             sys.meta_path.remove(self)
 
@@ -31,7 +31,7 @@ class AfterImport:
         return self in sys.meta_path
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Give the spec that another finder gives, with a loader that calls back."""
+        """Return the spec that another finder returns, with a loader that calls back."""
         if name != self._name:
             return None
         for finder in sys.meta_path:
@@ -42,14 +42,14 @@ class AfterImport:
         return None
 
     def end(self) -> None:
-        """The module is there."""
+        """End the waiting: the module has been imported."""
         if self.is_armed():
             self.disarm()
             self._callback()
 
 
 class CallingLoader:
-    """A module's own loader, but for what it does behind it."""
+    """A module's own loader, with a call after it has loaded the module."""
 
     def __init__(self, loader: Any, finder: AfterImport) -> None:
         self._loader = loader

@@ -14,12 +14,12 @@ PACKAGE = __name__.partition(".")[0]
 
 
 def original_class(cls: type) -> Any:
-    """The first of `cls` and its bases that is not made from a class of this package's."""
+    """Return the first of `cls` and its bases that is not made from a class of this package's."""
     return next(base for base in cls.__mro__ if not any(map(is_own, base.__mro__)))
 
 
 def original(value: Any) -> Any:
-    """The stdlib's class or function that one of ours stands for."""
+    """Return the stdlib's class or function that one of ours replaces."""
     if isinstance(value, type):
         return original_class(value)
     while is_own(value):

@@ -1,4 +1,4 @@
-"""Waiting for sockets, in Python: whether one is ready, its timeout, and the deadline of calls that make up one.
+"""Waiting for sockets, in Python: readiness, timeouts, and the deadline of one call that is made of several.
 
 Every wait is capped here, by LONGEST_WAIT, and goes on after it: poll() counts milliseconds in an int, and a socket
 takes no timeout that would not fit.
@@ -55,7 +55,7 @@ def has_pending(sock: Any) -> bool:
 
 
 def is_closed(sock: Any) -> bool:
-    """Return whether its descriptor is gone; an object that never had one is not closed."""
+    """Return whether a socket's descriptor is gone; an object that never had one is not closed."""
     return hasattr(sock, "fileno") and sock.fileno() < 0
 
 
@@ -81,7 +81,7 @@ def is_stdlibs(sock: Any, name: str) -> bool:
 
 
 class Shortened:
-    """A socket whose timeout is shorter for the length of some calls, of several threads it may be."""
+    """A socket whose timeout is shorter during some calls, possibly of several threads."""
 
     __slots__ = ("current", "ends", "own", "sock")
 
@@ -109,7 +109,7 @@ lock = threading.RLock()  # which a signal handler may come into
 
 
 def renew_lock() -> None:
-    """In a forked child, where the thread that had it is not."""
+    """Make a new lock in a forked child: the thread that held the old one is not there."""
     global lock
     lock = threading.RLock()
 
@@ -129,7 +129,7 @@ def timeout_of(sock: Any) -> float | None:
 
 
 def shorten(sock: Any, call: object, end: float) -> bool:
-    """Let a socket's timeout be over at `end`; return whether it is not over before, by another call's or by the cap.
+    """Set a socket's timeout to end at `end`; return False if another call's end or the cap ends it earlier.
 
     give_back() ends it, also if this raises.
     """
@@ -142,7 +142,7 @@ def shorten(sock: Any, call: object, end: float) -> bool:
 
 
 def give_back(sock: Any, call: object) -> None:
-    """End shorten(): set what the other calls need, or the socket's own timeout. Calling it again has no effect."""
+    """Undo shorten(): set the timeout that other calls need, or the socket's own. Calling it again has no effect."""
     with lock:
         entry = shortened.get(id(sock))
         if entry is None:
@@ -158,7 +158,7 @@ def give_back(sock: Any, call: object) -> None:
 
 
 def bound(end: float, sock: Any, direction: int, method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return what calls a method of a socket's, and does not go past `end`.
+    """Return a function that calls a method of a socket and ends at `end`, with TimeoutError.
 
     An object without settimeout() is waited for now, if it has a descriptor; the call itself may take longer.
     """
@@ -169,9 +169,9 @@ def bound(end: float, sock: Any, direction: int, method: Callable[..., Any]) -> 
 
 
 def call_until(end: float, sock: Any, method: Callable[..., Any], *args: Any) -> Any:
-    """Call a method of a socket's, which may have to wait, but not past `end`; TimeoutError then.
+    """Call a method of a socket that may have to wait; TimeoutError at `end`.
 
-    The socket's timeout is shorter meanwhile, since only the method knows what it waits for, as half a TLS record.
+    The socket's timeout is shorter meanwhile: only the method knows what it waits for, half a TLS record, say.
     """
     call = object()
     while True:
@@ -196,7 +196,7 @@ def call_until(end: float, sock: Any, method: Callable[..., Any], *args: Any) ->
 
 
 class Deadline:
-    """The time of the calls that make up one: the socket's timeout for all of them, or less, up to `end`."""
+    """The deadline of one call that is made of several: the socket's timeout for all of them, or `end` if earlier."""
 
     __slots__ = ("end", "is_first", "sock", "timeout")
 
@@ -220,15 +220,15 @@ class Deadline:
         return self.timeout != 0
 
     def wait(self, direction: int) -> None:
-        """Before a call: wait until the socket is ready; TimeoutError at the end.
+        """Wait, before a call, until the socket is ready; TimeoutError at the end.
 
-        One that holds decrypted bytes (ssl), or has no descriptor, is left to its own call.
+        There is no wait for a socket that holds decrypted bytes (ssl) or has no descriptor: its own call waits.
         """
         if self.begin():
             await_ready(self.end, self.sock, direction)
 
     def bound(self, direction: int, method: Callable[..., Any]) -> Callable[..., Any]:
-        """Return what makes a call and does not go past the end, after the wait that it needs; TimeoutError there."""
+        """Wait as the call needs it, and return a function that makes the call; TimeoutError at the end."""
         if not self.begin():
             return method
         # What the stdlib's own call waits for is seen from outside; and its timeout may be another thread's at work.
@@ -238,5 +238,5 @@ class Deadline:
         return bound(self.end, self.sock, direction, method)
 
     def call(self, direction: int, method: Callable[..., Any], *args: Any) -> Any:
-        """Make one of the calls, as soon as it is served; TimeoutError at the end."""
+        """Make one of the calls as soon as it can be served, and return its result; TimeoutError at the end."""
         return self.bound(direction, method)(*args)

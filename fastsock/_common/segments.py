@@ -1,6 +1,6 @@
-"""Segments of datagrams (UDP_SEGMENT and UDP_GRO, udp(7)): their limits, and what can't be asked for.
+"""Segments of datagrams (UDP_SEGMENT and UDP_GRO, udp(7)): their limits, and where the kernel refuses them.
 
-`refusals` is the one place, for both backends, that knows what the kernel lacks and what each socket has refused.
+`refusals` records, for both backends, what the kernel lacks and what each socket has refused.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ REFUSAL_ERRORS = (errno.EINVAL, errno.EIO, errno.EMSGSIZE, errno.ENOPROTOOPT, er
 
 
 def segments(data: ReadableBuffer, segment_size: int) -> list[memoryview]:
-    """The datagrams in what recv_segments() gave, as views into `data`: nothing is copied.
+    """Return the datagrams in `data`, as recv_segments() received them, as memoryviews of it: nothing is copied.
 
-    Empty data is one empty datagram.
+    Each has `segment_size` bytes, the last one maybe fewer. Empty data is one empty datagram. Raises ValueError for a
+    `segment_size` below 1.
     """
     view = memoryview(data)
     if not view:
@@ -41,7 +42,7 @@ def segments(data: ReadableBuffer, segment_size: int) -> list[memoryview]:
 
 
 class Refusals:
-    """What the kernel lacks, and what each socket has refused."""
+    """The features that the kernel lacks, and the segment sizes that sockets have refused."""
 
     __slots__ = ("any_size", "knows_udp_segment", "lacks_mmsg", "sizes")
 
@@ -65,7 +66,7 @@ class Refusals:
         return self.knows_udp_segment
 
     def note(self, sock: stdlib.socket, segment_size: int) -> None:
-        """Note that a socket refused this size. Smaller ones are tried again: it may be too large for the route."""
+        """Record that a socket refused this size. Smaller ones are tried again: it may be too large for the route."""
         self.sizes[sock] = min(segment_size, self.sizes.get(sock, segment_size))
         self.any_size = True
 

@@ -1,4 +1,4 @@
-"""sendfile(), tried first: the stdlib makes a selector for every call, and polls before every part of the file."""
+"""sendfile() without a poll before it: the stdlib makes a selector for every call, and polls before every part."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ LARGEST_PART = 2**30  # bytes; where off_t or ssize_t has 32 bits, more would ov
 
 
 def send_by_sendfile(sock: stdlib.socket, file: IO[bytes], offset: int = 0, count: int | None = None) -> int:
-    """`_sendfile_use_sendfile` of socket.socket: the number of bytes sent.
+    """Send a file by os.sendfile and return the number of bytes sent: `_sendfile_use_sendfile` of socket.socket.
 
-    Raises GiveUp where only reading and sending will do, and TimeoutError when the socket had no room for that long.
+    Raises GiveUp where the file must be read and sent, and TimeoutError when the socket had no room for its timeout.
     """
     sock._check_sendfile_params(file, offset, count)  # type: ignore[attr-defined]
     fd = sock.fileno()

@@ -1,4 +1,4 @@
-"""The parameters of SocketStream's frames, checked: what both backends take."""
+"""The parameters of SocketStream's frames, and their checks, for both backends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BYTE_ORDERS = ("big", "little")
 def check(
     prefix: Prefix, byteorder: ByteOrder, delimiter: ReadableBuffer | None, max_size: int
 ) -> tuple[int, bool, bytes | None, int]:
-    """(prefix in bytes, VARINT or DELIMITED; whether little-endian; delimiter; max_size), or ValueError."""
+    """Return (prefix in bytes, VARINT or DELIMITED; True if little-endian; delimiter; max_size); else ValueError."""
     max_size = operator.index(max_size)
     if max_size < 0:
         raise ValueError(f"max_size must not be negative, got {max_size}")
@@ -35,7 +35,7 @@ def check(
 
 
 def separator_of(value: ReadableBuffer) -> bytes:
-    """A separator as bytes."""
+    """Return a separator as bytes; ValueError for an empty one."""
     separator = value if type(value) is bytes else bytes(memoryview(value))
     if not separator:
         raise ValueError("a separator must have at least one byte")
@@ -43,7 +43,7 @@ def separator_of(value: ReadableBuffer) -> bytes:
 
 
 def separators_of(values: tuple[ReadableBuffer, ...]) -> list[bytes]:
-    """Several separators, the shortest first."""
+    """Return several separators as bytes, the shortest first; ValueError for none or an empty one."""
     if not values:
         raise ValueError("there must be at least one separator")
     return sorted(map(separator_of, values), key=len)
