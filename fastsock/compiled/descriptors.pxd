@@ -4,8 +4,7 @@ Docstrings and signatures are the running interpreter's own, else the pure twin'
 
 The interpreter calls a C method without an argument tuple and a type check only on objects of the very class that its
 descriptor belongs to (CALL_METHOD_DESCRIPTOR_*, from 3.11 on). So the class that users get has descriptors of its
-own: some 300 user-space instructions fewer per send+recv on 3.11 (bench/instructions.py counts them, with and
-without own_methods).
+own: that saves some 300 user-space instructions per send+recv on 3.11, of those that bench/instructions.py counts.
 
 A specialised call checks the type itself. Every other call of a method descriptor goes through the descriptor's
 `vectorcall`, which is ours: it hands an object of another class on to the stdlib's method of that name. So

@@ -30,7 +30,7 @@ cdef unsigned char by_object[ENTRIES]  # which entry may have the object
 
 
 cdef object cached_address(Address *packed, socklen_t size):
-    """As `unpack`; the same object as the last time, if the address is still known."""
+    """Return the Python address as `unpack` does: the same object as the last time, if the address is still known."""
     cdef Entry *entry
     cdef PyObject *before
     cdef unsigned char place
@@ -51,7 +51,7 @@ cdef object cached_address(Address *packed, socklen_t size):
 
 
 cdef bint pack_cached(int family, object address, Address *packed, socklen_t *size) noexcept:
-    """As `pack`."""
+    """Fill `packed` and `size` as `pack` does, from the table if the address is known."""
     cdef Entry *entry = &entries[by_object[place_of_object(<PyObject *>address)]]
     if HAS_GIL and entry.address == <PyObject *>address and (<sockaddr *>entry.packed).sa_family == family:
         memcpy(packed, entry.packed, entry.size)

@@ -38,7 +38,7 @@ cdef void *spares[SLOTS]
 
 
 cdef int begin_batch(Batch *batch, Py_ssize_t count) except -1:
-    """Arrays for `count` messages, each with a buffer and no address; until release_batch."""
+    """Set up arrays for `count` messages, each with a buffer and no address, until release_batch."""
     cdef Py_ssize_t index
     batch.locked = batch.size = batch.messages.first = 0
     batch.messages.count = count
@@ -62,9 +62,9 @@ cdef int begin_batch(Batch *batch, Py_ssize_t count) except -1:
 
 
 cdef bint lock_messages(int family, tuple messages, Batch *batch) except -1:
-    """Lock each message's data, and pack its address; False, with none locked, if one can't be.
+    """Lock each message's data and pack its address; return False, with none locked, if one can't be.
 
-    The same address object as before it is packed once.
+    An address that is the same object as the one before is packed once.
     """
     cdef PyObject *data
     cdef PyObject *address
@@ -108,7 +108,10 @@ cdef bint lock_messages(int family, tuple messages, Batch *batch) except -1:
 
 
 cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
-    """Whether there are any and each can be locked, and how many to lock at first: a bytearray can be at any time."""
+    """Return True if there are buffers and each can be locked; `at_once` is how many to lock first.
+
+    A bytearray can be locked at any time.
+    """
     cdef Py_buffer view
     cdef Py_ssize_t index, count = PyTuple_GET_SIZE(buffers)
     cdef int locked
@@ -129,7 +132,7 @@ cdef bint check_buffers(tuple buffers, Py_ssize_t *at_once) except -1:
 
 
 cdef bint lock_buffers(tuple buffers, Py_ssize_t first, Py_ssize_t most, Batch *batch) except -1:
-    """Lock up to `most` of them, from `first` on, with room for addresses; False, with none locked, if one can't be."""
+    """Lock up to `most` buffers from `first` on, with room for addresses; False, with none locked, if one can't be."""
     cdef Py_ssize_t index
     cdef int locked
     begin_batch(batch, min(PyTuple_GET_SIZE(buffers) - first, most))
@@ -159,7 +162,7 @@ cdef int raise_what_is_set() except -1:
 
 
 cdef int begin_segment_batch(char *data, Py_ssize_t size, Py_ssize_t segment_size, Batch *batch) except -1:
-    """Cut `data`, which the caller holds; without any there is one empty segment."""
+    """Cut `data`, which the caller keeps, into segments; empty data is one empty segment."""
     cdef Py_ssize_t index
     begin_batch(batch, max((size + segment_size - 1) // segment_size, 1))
     for index in range(batch.messages.count):
@@ -192,7 +195,7 @@ cdef void release_batch(Batch *batch) noexcept:
 
 
 cdef Block *acquire_block(Py_ssize_t bufsize, Py_ssize_t vlen) except NULL:
-    """A block with slots of that size, for as many of `vlen` datagrams as one system call is to take."""
+    """Return a block with slots of that size, for as many of `vlen` datagrams as one system call is to receive."""
     cdef Block *block = <Block *>swap(&spares[slot_of_thread()], NULL)
     cdef Py_ssize_t slots = max(min(vlen, MOST_MESSAGES, BLOCK_SIZE // max(bufsize, 1)), 1)
     if block != NULL and block.bufsize == bufsize and block.slots >= slots:
@@ -227,7 +230,7 @@ cdef Block *new_block(Py_ssize_t bufsize, Py_ssize_t slots) except NULL:
 
 
 cdef void release_block(Block *block) noexcept:
-    """Keep it for the next call, in the place of another, unless it is larger than blocks are."""
+    """Keep a block for the next call, in place of another, or free it if it is larger than blocks usually are."""
     if block.bufsize <= BLOCK_SIZE:
         block = <Block *>swap(&spares[slot_of_thread()], block)
     free_block(block)
@@ -243,7 +246,7 @@ cdef void free_block(Block *block) noexcept:
 
 
 cdef object known_address(Known *known, Address *packed, socklen_t size):
-    """The Python address; if it is the same as the last time, the same object."""
+    """Return the Python address: the same object as the last time if the address is the same."""
     if known.address == NULL or known.size != size or memcmp(&known.packed, packed, min(size, sizeof(Address))) != 0:
         address = unpack(packed, size)
         forget(known)
@@ -264,7 +267,7 @@ cdef void forget(Known *known) noexcept:
 
 
 cdef ssize_t perform_messages(Syscall syscall, Call *call) except -1:
-    """As `perform`, for sys_sendmmsg and sys_recvmmsg."""
+    """Make a call of sys_sendmmsg or sys_recvmmsg as `perform` does."""
     cdef Messages *messages = <Messages *>call.data
     cdef bint singly = not HAVE_MMSG or refusals.lacks_mmsg
     cdef ssize_t count
@@ -292,7 +295,7 @@ cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil:
 
 
 cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil:
-    """Where the call may wait, it waits for the first only."""
+    """Call recvmmsg(2); where that may wait, it waits for the first datagram only."""
     cdef Messages *messages = <Messages *>call.data
     cdef mmsghdr *array = messages.array + messages.first
     cdef unsigned int count = count_at_once(messages)

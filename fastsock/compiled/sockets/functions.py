@@ -13,7 +13,7 @@ type_of = type  # `type` is a parameter here
 
 
 def functions_of(cls: type, stdlib_socket: Any, init: Callable[..., None]) -> list[Callable[..., Any]]:
-    """The functions, which call the C methods that `cls` has so far, and `init` for its `__init__`."""
+    """Return the functions. They call the C methods that `cls` has now, and `init` for `__init__`."""
     c_accept, c_close, c_makefile = (vars(cls)[name] for name in ("accept", "close", "makefile"))
 
     def __init__(self, family=-1, type=-1, proto=-1, fileno=None):  # type: ignore[no-untyped-def]

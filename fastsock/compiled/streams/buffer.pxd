@@ -48,7 +48,7 @@ cdef object lend(Buffer *buffer, Py_ssize_t start, Py_ssize_t end, bint writable
 
 
 cdef inline Py_ssize_t buffered(const Buffer *buffer) noexcept:
-    """How many bytes are buffered."""
+    """Return the number of buffered bytes."""
     return buffer.end - buffer.start
 
 
@@ -61,7 +61,7 @@ cdef inline void discard(Buffer *buffer, Py_ssize_t size) noexcept:
 
 
 cdef inline object consume(Buffer *buffer, Py_ssize_t size):
-    """The first bytes, which are there, as a bytes object; they leave the buffer."""
+    """Remove the first bytes, which are there, and return them as a bytes object."""
     if size == buffer.capacity and size != STORAGE_SIZE and size > 0 and reference_count(buffer.storage) == 1:
         return give_away(buffer)
     result = PyBytes_FromStringAndSize(buffer.data + buffer.start, size)
@@ -70,7 +70,7 @@ cdef inline object consume(Buffer *buffer, Py_ssize_t size):
 
 
 cdef inline int make_room(Buffer *buffer, Py_ssize_t size) except -1:
-    """Room for so many bytes behind what is buffered, and for as many again: many small ones must not cost n**2."""
+    """Make room for so many bytes behind what is buffered, and for as many again: small ones must not cost n**2."""
     if buffer.capacity - buffer.end < size:
         reserve(buffer, buffered(buffer) + max(size, buffered(buffer)))
     return 0

@@ -1,4 +1,4 @@
-"""How a buffer gets, moves and gives back its storage (`buffer.pxd`)."""
+"""The storage of a buffer: getting, moving and giving it back (`buffer.pxd`)."""
 
 from cpython.buffer cimport PyBuffer_FillInfo
 from cpython.object cimport PyObject
@@ -62,7 +62,7 @@ cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1:
 
 
 cdef int reserve_some(Buffer *buffer, Py_ssize_t size) except -1:
-    """reserve(), unless the room behind what is buffered does for a receive.
+    """Make room as reserve() does, unless the room behind what is buffered is enough for a receive.
 
     Each byte is copied a few times at most: what is buffered is moved only after it has grown by half.
     """
@@ -89,7 +89,7 @@ cdef void drop(Buffer *buffer) noexcept:
 
 
 cdef void shrink(Buffer *buffer) noexcept:
-    """Before a stream is left alone with a part of something: keep no large storage for a few bytes."""
+    """Move a few buffered bytes out of a large storage, before the stream waits for more."""
     if buffer.start == buffer.end:
         drop(buffer)
     elif buffered(buffer) <= NEAR and buffer.capacity == STORAGE_SIZE:
@@ -100,7 +100,7 @@ cdef void shrink(Buffer *buffer) noexcept:
 
 
 cdef object give_away(Buffer *buffer):
-    """The storage itself, full as it is."""
+    """Return the storage itself, which is full."""
     cdef PyObject *storage = buffer.storage
     buffer.storage = NULL
     drop(buffer)
@@ -119,7 +119,7 @@ cdef class Window:
 
 
 cdef object lend(Buffer *buffer, Py_ssize_t start, Py_ssize_t end, bint writable):
-    """A memoryview of that part of the storage."""
+    """Return a memoryview of that part of the storage."""
     cdef Window window = Window.__new__(Window)
     Py_INCREF(<object>buffer.storage)
     window.storage = buffer.storage

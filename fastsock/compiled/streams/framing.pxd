@@ -1,4 +1,4 @@
-"""Where a frame begins and ends: behind a length prefix, a varint (protobuf's), or in front of a delimiter."""
+"""The ends of a frame: behind a length prefix, a varint (protobuf's), or in front of a delimiter."""
 
 from libc.stdint cimport uint64_t
 from libc.string cimport memchr, memcmp
@@ -36,7 +36,7 @@ cdef inline uint64_t decode(const unsigned char *data, int size, bint little) no
 
 
 cdef inline int encode(const Framing *framing, uint64_t size, unsigned char *prefix) noexcept:
-    """Write the prefix of a frame of that size; how many bytes that takes, 0 if the size does not fit."""
+    """Write the prefix of a frame of that size; return the prefix's length, 0 if the size does not fit."""
     cdef int i
     if framing.prefix == VARINT:
         i = 0
@@ -54,7 +54,7 @@ cdef inline int encode(const Framing *framing, uint64_t size, unsigned char *pre
 
 
 cdef inline Found find_prefixed(const Framing *framing, const char *data, Py_ssize_t buffered, Frame *frame) noexcept:
-    """The first frame of the `buffered` bytes."""
+    """Return the first frame of the `buffered` bytes."""
     cdef Found found = WHOLE
     if framing.prefix == VARINT:
         found = read_varint(<const unsigned char *>data, buffered, frame)
@@ -73,7 +73,7 @@ cdef inline Found find_prefixed(const Framing *framing, const char *data, Py_ssi
 
 
 cdef inline Found read_varint(const unsigned char *data, Py_ssize_t buffered, Frame *frame) noexcept:
-    """Seven bits a byte, the least first; the highest bit says that more follow (protobuf's encoding)."""
+    """Read a varint: seven bits a byte, the lowest first; the highest bit says that more follow (protobuf)."""
     cdef int i
     frame.size = 0
     for i in range(LONGEST_PREFIX):
@@ -90,7 +90,7 @@ cdef inline Found read_varint(const unsigned char *data, Py_ssize_t buffered, Fr
 
 
 cdef inline Py_ssize_t find(const char *data, Py_ssize_t size, const char *wanted, Py_ssize_t wanted_size) noexcept:
-    """Where `wanted`, of at least one byte, begins first; -1 if nowhere."""
+    """Return the first index of `wanted`, of at least one byte; -1 if there is none."""
     cdef const char *at = data
     cdef const char *last
     if size < wanted_size:

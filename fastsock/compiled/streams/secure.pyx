@@ -69,13 +69,13 @@ cdef SecureSocket secure_socket(sock):
 
 
 cdef ssize_t nothing(Call *call, int extra_flags) noexcept nogil:
-    """The system call to be made when the socket is ready: ssl makes it."""
+    """Do nothing: the system call when the socket is ready is ssl's."""
     return 0
 
 
 cdef class SecureSocket:
     cdef Py_ssize_t read(self, view, Py_ssize_t size) except -1:
-        """Read up to `size` bytes that are there; 0 at the end. Raises SSLWantReadError, say, if none are."""
+        """Read up to `size` bytes and return their number, 0 at the end; SSLWantReadError, say, if there are none."""
         cdef sigset_t before
         cdef Py_ssize_t received
         ssl_object = self.sock._sslobj
@@ -98,7 +98,10 @@ cdef class SecureSocket:
             pthread_sigmask(SIG_SETMASK, &before, NULL)
 
     cdef Py_ssize_t write(self, view) except -1:
-        """Write what there is room for. Raises SSLWantWriteError, say, if there is none: try again with as much."""
+        """Write what there is room for and return its size; SSLWantWriteError, say, if there is none.
+
+        Then it must be called again with as much (SSL_write(3)).
+        """
         cdef sigset_t before
         cdef Py_ssize_t sent
         ssl_object = self.sock._sslobj
@@ -120,7 +123,7 @@ cdef class SecureSocket:
             pthread_sigmask(SIG_SETMASK, &before, NULL)
 
     cdef int wait(self, Call *call, error) except -1:
-        """Wait for what an error of the ssl object asks for; raise any other, and all of a non-blocking socket."""
+        """Wait for what an ssl object's error asks for; raise any other error, and any of a non-blocking socket."""
         if call.timeout == 0 or not isinstance(error, (WantRead, WantWrite)):
             raise error
         call.events = POLLIN if isinstance(error, WantRead) else POLLOUT
@@ -128,7 +131,7 @@ cdef class SecureSocket:
         return 0
 
     cdef int enter(self) noexcept:
-        """Let no call wait. Of several threads' the first keeps the socket's own timeout."""
+        """Make the ssl object's calls non-blocking. Of several threads the first keeps the socket's own timeout."""
         if self.calls == 0:
             self.timeout = self.sock.sock_timeout
             if self.timeout < 0 and self.sock.sock_fd >= 0:
@@ -139,7 +142,7 @@ cdef class SecureSocket:
         return 0
 
     cdef void leave(self) noexcept:
-        """Give the timeout back behind the last call, unless somebody has set another one meanwhile."""
+        """Set the timeout back after the last call, unless somebody has set another one meanwhile."""
         self.calls -= 1
         if self.calls > 0:
             return

@@ -1,8 +1,8 @@
 """sockaddr <-> Python address, one pair of functions a family: AF_INET, AF_INET6, AF_UNIX.
 
-`pack` answers whether it took the address: a numeric host, a port in range, a path that fits. Names to resolve,
-other families and whatever is wrong are the stdlib's: the method then calls the stdlib's own. `unpack` gives what
-`_socket` gives: ip(7), ipv6(7), unix(7).
+`pack` returns True for an address that it packed: a numeric host, a port in range, a path that fits. For names to
+resolve, other families and wrong addresses it returns False: the method then calls the stdlib's own. `unpack` returns
+the address as `_socket` does: ip(7), ipv6(7), unix(7).
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
@@ -71,7 +71,7 @@ cdef inline bint is_path(Address *packed) noexcept:
 
 
 cdef inline bint pack(int family, object address, Address *packed, socklen_t *size) noexcept:
-    """Fill `packed` and `size`; False if this address is for the stdlib."""
+    """Fill `packed` and `size`; return False if this address is for the stdlib."""
     if family == AF_INET:
         return pack_ipv4(address, packed, size)
     if family == AF_INET6:
@@ -82,7 +82,7 @@ cdef inline bint pack(int family, object address, Address *packed, socklen_t *si
 
 
 cdef inline object unpack(Address *packed, socklen_t size):
-    """The Python address; None if the kernel gave none, (family, bytes) for a family that is not served here."""
+    """Return the Python address; None if the kernel gave none, (family, bytes) for a family that is not served here."""
     if size == 0:
         return None
     if packed.sa.sa_family == AF_INET:
@@ -95,7 +95,7 @@ cdef inline object unpack(Address *packed, socklen_t size):
 
 
 cdef inline bint pack_host(int family, object host, void *binary) noexcept:
-    """A numeric host, written as inet_pton(3) wants it."""
+    """Pack a numeric host, as inet_pton(3) takes it; return False for any other."""
     if not (PyUnicode_CheckExact(host) and PyUnicode_IS_COMPACT_ASCII(host)):
         return False
     return (
@@ -160,7 +160,7 @@ cdef inline object unpack_ipv6(Address *packed):
 
 
 cdef inline bint pack_unix(object address, Address *packed, socklen_t *size) noexcept:
-    """A path, or on Linux an abstract name: bytes that begin with NUL, or empty to be given one by the kernel."""
+    """Pack a path, or on Linux an abstract name: bytes that begin with NUL, or none if the kernel is to choose it."""
     cdef PyObject *encoded
     cdef bint taken
     if PyBytes_CheckExact(address):

@@ -1,8 +1,8 @@
 """The arguments that the fast path serves, as C values and locked buffers.
 
-Each function returns whether it could serve its argument. Where it could not, the method hands all its arguments to
-the stdlib's own, which converts what is convertible and raises for the rest: so every error and its message are
-those of the running interpreter. An exporter of Python code (`__buffer__`) is called once: what it raises is raised.
+Each function returns True, or 1, if it could serve its argument. If not, the method hands all its arguments to the
+stdlib's own, which converts what is convertible and raises for the rest: so every error and its message are those of
+the running interpreter. An exporter in Python (`__buffer__`) is called once, and what it raises is raised.
 """
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
@@ -47,7 +47,7 @@ cdef extern from "Python.h":
 
 
 cdef inline bint as_size(object value, Py_ssize_t *size) noexcept:
-    """A non-negative int (or subclass) that fits Py_ssize_t."""
+    """Convert a non-negative int (or subclass) that fits Py_ssize_t; return False for anything else."""
     if not PyLong_Check(value):
         return False
     size[0] = PyLong_AsSsize_t(value)
@@ -58,7 +58,7 @@ cdef inline bint as_size(object value, Py_ssize_t *size) noexcept:
 
 
 cdef inline bint as_int(object value, int *number) noexcept:
-    """An int (or subclass) that fits C int."""
+    """Convert an int (or subclass) that fits C int; return False for anything else."""
     cdef long wide
     if value is 0:  # flags that were not given; CPython has one 0
         number[0] = 0
@@ -74,7 +74,7 @@ cdef inline bint as_int(object value, int *number) noexcept:
 
 
 cdef inline int lock(object exporter, Py_buffer *view, int flags) noexcept:
-    """1: locked until PyBuffer_Release. 0: not this kind of argument. -1, with an exception: the exporter's own."""
+    """Return 1: locked until PyBuffer_Release; 0: not such an argument; -1, with an exception: the exporter's own."""
     if PyObject_GetBuffer(exporter, view, flags) == 0:
         return 1
     if runs_python(exporter) or not (
@@ -86,9 +86,9 @@ cdef inline int lock(object exporter, Py_buffer *view, int flags) noexcept:
 
 
 cdef inline int lock_as_parsed(object exporter, Py_buffer *view) noexcept:
-    """As `lock`, for a buffer to be written to by a call of the stdlib's, which says TypeError of any Exception.
+    """As `lock`, for a buffer to be written to: the stdlib's calls turn any Exception of the exporter into TypeError.
 
-    Where it is 0, the stdlib's call gets `stand_in(exporter)`.
+    If it returns 0, the stdlib's call gets `stand_in(exporter)`.
     """
     if PyObject_GetBuffer(exporter, view, PyBUF_WRITABLE) == 0:
         return 1
@@ -99,17 +99,17 @@ cdef inline int lock_as_parsed(object exporter, Py_buffer *view) noexcept:
 
 
 cdef inline object stand_in(object exporter):
-    """What is to be refused for an exporter that was refused: its Python code is not to run again."""
+    """Return an object that the stdlib refuses in the same words, without running the exporter's Python code again."""
     return type(type(exporter).__name__, (), {})() if runs_python(exporter) else exporter
 
 
 cdef inline int lock_readable(object exporter, Py_buffer *view) except -1:
-    """A C-contiguous buffer; locked until PyBuffer_Release."""
+    """Lock a C-contiguous buffer until PyBuffer_Release; results are those of `lock`."""
     return lock(exporter, view, PyBUF_SIMPLE)
 
 
 cdef inline int lock_argument(object exporter, Py_buffer *view) except -1:
-    """As lock_readable, for an argument itself: a bytes object needs no lock, since the caller's reference holds it."""
+    """As lock_readable, for an argument of the call: a bytes object needs no lock, the caller's reference keeps it."""
     if PyBytes_CheckExact(exporter):
         lend_bytes(view, exporter)
         return 1
@@ -117,13 +117,13 @@ cdef inline int lock_argument(object exporter, Py_buffer *view) except -1:
 
 
 cdef inline void unlock_argument(Py_buffer *view) noexcept:
-    """Release what lock_argument locked; of a bytes object there is nothing."""
+    """Release what lock_argument locked; for a bytes object that is nothing."""
     if is_locked(view):
         PyBuffer_Release(view)
 
 
 cdef inline int lock_writable(object exporter, Py_buffer *view) except -1:
-    """A C-contiguous buffer that may be written; locked until PyBuffer_Release."""
+    """Lock a writable C-contiguous buffer until PyBuffer_Release; results are those of `lock`."""
     return lock(exporter, view, PyBUF_WRITABLE)
 
 

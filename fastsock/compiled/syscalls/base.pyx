@@ -1,6 +1,6 @@
-"""Checks at import that `base.pxd` declares this interpreter's socket object as it is.
+"""The check at import that `base.pxd` declares this interpreter's socket object as it is.
 
-A mismatch raises ImportError, so that the pure backend serves instead of a crash.
+A mismatch raises ImportError: the pure backend is used then, instead of a crash.
 """
 
 import socket as stdlib

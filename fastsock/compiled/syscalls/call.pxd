@@ -1,4 +1,4 @@
-"""One socket call: what it is made of, how it begins, and the system calls that `wait.pxd` performs."""
+"""One socket call: its struct, its beginning, and the system calls that `wait.pxd` performs."""
 
 from cpython.object cimport PyObject
 from libc.stdint cimport int64_t
@@ -69,14 +69,14 @@ cdef inline void begin_message(
 
 
 cdef inline bint advance(Call *call, ssize_t transferred) noexcept:
-    """Go on behind what was transferred; whether anything is left."""
+    """Advance by what was transferred; return True if anything is left."""
     call.data = <char *>call.data + transferred
     call.size -= transferred
     return call.size > 0
 
 
 cdef inline int reported_flags(const msghdr *message, int asked) noexcept:
-    """recvmsg's msg_flags, where BSD begins with those that were passed: without the one that we added."""
+    """Return recvmsg's msg_flags. BSD's begin with the flags passed to it, so the one added here is removed."""
     return message.msg_flags & ~(MSG_DONTWAIT & ~asked)
 
 

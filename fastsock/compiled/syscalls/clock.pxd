@@ -6,7 +6,7 @@ from fastsock.compiled.syscalls.posix cimport CLOCK_MONOTONIC, clock_gettime, ti
 
 
 cdef inline int64_t monotonic() noexcept nogil:
-    """Nanoseconds since some point in the past."""
+    """Return the nanoseconds since some point in the past."""
     cdef timespec clock
     clock_gettime(CLOCK_MONOTONIC, &clock)
     return clock.tv_sec * <int64_t>1_000_000_000 + clock.tv_nsec

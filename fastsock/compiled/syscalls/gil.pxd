@@ -1,4 +1,4 @@
-"""When the GIL is kept during a call that cannot block.
+"""The rule for keeping the GIL during a call that cannot block.
 
 To keep it is best for one thread: letting go costs more than a short call takes. It is best too beside a thread that
 computes, which gives a GIL that it was let have back only after a switch interval (sys.getswitchinterval(), 5 ms).

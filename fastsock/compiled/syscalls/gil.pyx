@@ -77,7 +77,7 @@ cdef bint count_call() noexcept:
 
 
 cdef int64_t nearly_switch_interval() noexcept:
-    """Nanoseconds from which on a thread that computes has kept the GIL: it is asked to let go after the interval."""
+    """Return the nanoseconds that show that a thread computes: it is asked for the GIL after the switch interval."""
     try:
         return <int64_t>(sys.getswitchinterval() * 0.8e9)
     except Exception:

@@ -1,7 +1,7 @@
-"""How a failed call says how far it came: `transferred` and `partial` of its exception.
+"""The progress of a failed call: `transferred` and `partial` of its exception.
 
 An exception may take no attributes (a frozen dataclass that a signal handler raised), and there may be no memory for
-one: then it goes on without. What has to be kept of a call is kept before this.
+one: then it is raised without them. Bytes that must not be lost are kept before this.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -24,7 +24,7 @@ cdef inline int note_partial(error, const char *data, Py_ssize_t size) except -1
 
 
 cdef inline Py_ssize_t noted_transferred(error) except -1:
-    """The `transferred` that a part of the call left in its exception, else 0."""
+    """Return the `transferred` that a part of the call left in its exception, else 0."""
     try:
         return error.transferred
     except Exception:

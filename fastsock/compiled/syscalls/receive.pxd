@@ -58,9 +58,9 @@ cdef inline object receive_in_place(Syscall syscall, Call *call):
 
 
 cdef inline object receive_truncating(Syscall syscall, Call *call):
-    """Under MSG_TRUNC the result says how long the data were, which may be more than came (recv(2), udp(7), tcp(7)).
+    """Receive with MSG_TRUNC: the length of the data, which may exceed what was received (recv(2), udp(7), tcp(7)).
 
-    What did not come is NULs here, where the stdlib shows what was in the memory before.
+    The bytes that were not received are NULs here; the stdlib shows what was in the memory before.
     """
     cdef bytes data = PyBytes_FromStringAndSize(NULL, call.size)
     cdef ssize_t received

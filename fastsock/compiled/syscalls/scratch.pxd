@@ -1,4 +1,4 @@
-"""Memory to receive into while it is not known how much will come.
+"""Memory to receive into when the size of the data is not known.
 
 A `recv(262144)` that finds 64 bytes must not take 256 KiB from the system and give them back (the stdlib does: mmap
 and munmap at every call on glibc). One block is kept for the next call; calls that wait at the same time take their

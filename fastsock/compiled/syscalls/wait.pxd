@@ -69,9 +69,9 @@ cdef inline bint may_try_first(Call *call) noexcept:
 
 
 cdef inline bint skip_try(Call *call) noexcept:
-    """Whether this fd's data came late so often of late that a first try would only cost a system call.
+    """Return True if this fd's last first tries failed, so that another would only cost a system call.
 
-    A receive with flags is tried all the same: under MSG_OOB, say, there is nothing to poll for.
+    A receive with flags is always tried first: with MSG_OOB, say, there is nothing to poll for.
     """
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
     cdef unsigned char skips = load_hint(&late.skips)
@@ -82,6 +82,6 @@ cdef inline bint skip_try(Call *call) noexcept:
 
 
 cdef inline void note_hit(Call *call) noexcept:
-    """A first try was served: fewer are skipped after the next failure."""
+    """Record a first try that was served: fewer are skipped after the next failure."""
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
     store_hint(&late.misses, load_hint(&late.misses) >> 1)

@@ -24,7 +24,7 @@ from fastsock.compiled.syscalls.shared cimport HAS_GIL, load_hint, store_hint
 
 
 cdef ssize_t perform_again(Syscall syscall, Call *call) except -1:
-    """After a first try that failed, with errno set: go on as that says."""
+    """Go on after a first try that failed, as errno says: wait, repeat after a signal, or raise."""
     cdef bint poll_first = False
     if posix.errno == EINTR:
         PyErr_CheckSignals()
@@ -38,7 +38,7 @@ cdef ssize_t perform_again(Syscall syscall, Call *call) except -1:
 
 
 cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) except -1:
-    """Without the GIL: wait until `call.events` if `poll_first`, then make the call; again until it is served.
+    """Make the call without the GIL, after a wait for `call.events` if `poll_first`, until it is served.
 
     With a timeout, 0 included, no try may block: the data may be gone behind a poll, or the file be made blocking by
     another process.
@@ -80,7 +80,7 @@ cdef ssize_t wait_and_perform(Syscall syscall, Call *call, bint poll_first) exce
 
 
 cdef void note_miss(Call *call) noexcept:
-    """A first try failed: skip the next 1, 3, 7, ... first tries, twice as many after each failure."""
+    """Record a first try that failed: skip the next 1, 3, 7, ... first tries, twice as many after each failure."""
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
     cdef unsigned char misses = <unsigned char>min(load_hint(&late.misses) + 1, MOST_MISSES)
     store_hint(&late.misses, misses)
@@ -88,14 +88,14 @@ cdef void note_miss(Call *call) noexcept:
 
 
 cdef void forget_misses(Call *call) noexcept:
-    """The next call tries first."""
+    """Let the next call try first."""
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
     store_hint(&late.misses, 0)
     store_hint(&late.skips, 0)
 
 
 cdef int wait_ready(Call *call) noexcept nogil:
-    """1 when the fd is ready, 0 when the deadline has passed, -1 with errno."""
+    """Return 1 when the fd is ready, 0 when the deadline has passed, -1 with errno."""
     cdef pollfd target
     cdef int64_t milliseconds = -1
     if call.fd < 0:
@@ -113,7 +113,7 @@ cdef int wait_ready(Call *call) noexcept nogil:
 
 
 cdef int64_t remaining(Call *call) noexcept nogil:
-    """Nanoseconds to the deadline, which starts with the first need to wait; negative once it has passed."""
+    """Return the nanoseconds to the deadline, which starts at the first wait; negative once it has passed."""
     cdef int64_t now = monotonic()
     if call.deadline == 0:
         call.deadline = now + call.timeout if call.timeout < INT64_MAX - now else INT64_MAX
@@ -121,7 +121,7 @@ cdef int64_t remaining(Call *call) noexcept nogil:
 
 
 cdef int check_progress(Call *call) except -1:
-    """Between the parts of a call made of several: run signal handlers, and hold the whole to its deadline."""
+    """Run signal handlers and check the deadline, between the parts of a call that is made of several."""
     PyErr_CheckSignals()
     if call.timeout > 0 and remaining(call) <= 0:
         PyErr_SetString(TimeoutError, "timed out")
@@ -130,7 +130,7 @@ cdef int check_progress(Call *call) except -1:
 
 
 cdef forget_waiting():
-    """In a forked child, where the threads that waited are not."""
+    """Reset the count in a forked child: the threads that waited are not there."""
     callers.waiting = 0
 
 
