@@ -1,6 +1,6 @@
-"""The memory of idle streams: `python bench/idle.py [COUNT]` opens so many, uses each, and prints what they hold.
+"""The memory of idle streams: `python bench/idle.py [COUNT]` opens that many, uses each, and prints their memory.
 
-Each has read a frame and begun to read another. Their socket is one and the same, so that only streams are counted.
+Each has read a frame and begun to read another. All have the same socket, so that only streams are counted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""User-space instructions per send+recv, counted by callgrind: a figure that does not depend on the machine's mood.
+"""User-space instructions per send+recv, counted by callgrind: a figure that does not depend on the machine's load.
 
 Each loop runs twice, with fewer and with more turns: the difference is free of the start-up. Ends with status 1 if
 the compiled backend needs more of the stdlib's count than BARS allow.
@@ -51,7 +51,7 @@ loop(int(turns))
 
 
 def count(name: str, timeout: str, turns: int) -> int:
-    """Instructions of the whole program."""
+    """Return the instructions of the whole program."""
     package = importlib.util.find_spec("fastsock")
     if package is None or package.origin is None:
         raise SystemExit("fastsock is not installed")

@@ -1,6 +1,6 @@
-"""Draws the ratios of a comparison: `python bench/picture.py RESULTS.json [--output NAME]` makes NAME.svg and NAME.png.
+"""The picture of a comparison: `python bench/picture.py RESULTS.json [--output NAME]` makes NAME.svg and NAME.png.
 
-A bar goes from 1, the stdlib, to how many times as fast the implementation is, on a logarithmic axis; the line on it
+A bar goes from 1, the stdlib, to the implementation's speed over the stdlib's, on a logarithmic axis; the line on it
 spans the quartiles.
 """
 
@@ -99,7 +99,7 @@ def draw_group(axes: Axes, name: str, members: list[dict[str, Any]]) -> None:
 
 
 def write(path: Path, output: Path | None = None, *, everything: bool = False) -> None:
-    """Draw the results in that file: those meant for it, or all."""
+    """Draw the results of a comparison's file: the cases marked for the picture, or all."""
     document = json.loads(path.read_text())
     shown = {case.id for case in cases.pictured()}
     results = [case for case in document["cases"] if everything or case["id"] in shown] or document["cases"]

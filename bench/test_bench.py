@@ -19,7 +19,7 @@ measured = 0.0  # seconds per operation, summed over the samples so far
 
 
 def stopwatch() -> float:
-    """The clock for pytest-benchmark: it goes on by what the samples measure, and stands still otherwise."""
+    """Return pytest-benchmark's time: it advances by what the samples measure, and stands still otherwise."""
     return measured
 
 

@@ -13,7 +13,7 @@ import fastsock
 
 
 class RedisError(Exception):
-    """What the server answered with an error."""
+    """An error that the server answered."""
 
 
 class Redis:

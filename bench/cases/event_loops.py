@@ -26,7 +26,7 @@ DATAGRAM = 200  # bytes
 
 
 def cpu_seconds(process: Child) -> float:
-    """What the process has had of a CPU, user and system, to the nanosecond (Linux's schedstat)."""
+    """Return the CPU seconds of a process, user and system, to the nanosecond (Linux's schedstat)."""
     on_cpu, _, _ = Path(f"/proc/{process.process.pid}/schedstat").read_text().split()
     return int(on_cpu) / 1e9
 

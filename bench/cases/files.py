@@ -1,4 +1,4 @@
-"""What stands on sockets in the stdlib: file objects, HTTP."""
+"""The stdlib's file objects and HTTP, which use sockets."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def in_threads(works: list[Work]) -> Iterator[Run]:
 
 
 def send_and_receive(a: Socket, b: Socket, data: bytes) -> Work:
-    """What is sent is there when it is received."""
+    """Return the work of a thread that sends and then receives what is there."""
     size = len(data)
     if b.type == stdlib.SOCK_DGRAM:
         address = b.getsockname()

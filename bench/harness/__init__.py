@@ -1,1 +1,1 @@
-"""How the cases are measured."""
+"""The measuring of the cases."""

@@ -1,4 +1,4 @@
-"""What a measurement was taken on."""
+"""The machine and the versions that a measurement was taken on."""
 
 from __future__ import annotations
 

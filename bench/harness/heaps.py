@@ -12,7 +12,7 @@ USED_BLOCK = 8 * 1024 * 1024  # bytes
 
 @contextlib.contextmanager
 def fresh_heap() -> Iterator[None]:
-    """Keep malloc from having room for a large block, which else is left to chance.
+    """Keep malloc from having room for a large block: otherwise that is left to chance.
 
     glibc takes such blocks from the system one by one, until the first that is freed raises the size from which it
     does so; and never if there is a hole in its heap that is large enough.
@@ -27,7 +27,7 @@ def fresh_heap() -> Iterator[None]:
 
 @contextlib.contextmanager
 def used_heap() -> Iterator[None]:
-    """As after the first large block that is freed: from then on glibc keeps what it has of the system."""
+    """Put the heap into its state after the first large block is freed: glibc then keeps what the system gave it."""
     bytes(USED_BLOCK)
     yield
 

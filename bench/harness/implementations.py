@@ -18,7 +18,7 @@ loaded: dict[str, ModuleType] = {}
 
 
 def load(name: str) -> ModuleType:
-    """The module "stdlib", "pure", "compiled", "gevent" or "uvloop"; one that can't be had raises its own error."""
+    """Return the module "stdlib", "pure", "compiled", "gevent" or "uvloop"; its own error if it can't be imported."""
     if name not in loaded:
         if name == "stdlib":
             loaded[name] = stdlib
@@ -30,7 +30,7 @@ def load(name: str) -> ModuleType:
 
 
 def load_fastsock(backend: str) -> ModuleType:
-    """A copy of the package of its own, on that backend."""
+    """Return a separate copy of the package, on that backend."""
     try:
         with mock.patch.dict(os.environ, FASTSOCK_BACKEND=backend):
             made = importlib.import_module("fastsock")
@@ -43,7 +43,7 @@ def load_fastsock(backend: str) -> ModuleType:
 
 
 def name_of(socket: ModuleType) -> str:
-    """The name under which `load` gave this module."""
+    """Return the name by which `load` loaded this module."""
     return next(name for name, module in loaded.items() if module is socket)
 
 
@@ -52,5 +52,5 @@ def is_installed(peer: str) -> bool:
 
 
 def installed(socket: ModuleType) -> contextlib.AbstractContextManager[None]:
-    """Within this context the whole process uses that module's sockets."""
+    """Return a context manager: within it the whole process uses that module's sockets."""
     return socket.installed() if hasattr(socket, "installed") else contextlib.nullcontext()

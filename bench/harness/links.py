@@ -31,7 +31,7 @@ def payload(size: int) -> bytes:
 
 @contextlib.contextmanager
 def connected(socket: Module, link: str, mode: str = "blocking", size: int = 0) -> Iterator[tuple[Socket, Socket]]:
-    """A pair over "unix", "tcp" or "udp", of which the first can send `size` bytes before the second reads any."""
+    """Make a pair over "unix", "tcp" or "udp"; the first can send `size` bytes before the second reads any."""
     if link == "unix":
         first, second = socket.socketpair()
         first.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER)
@@ -61,7 +61,7 @@ def tcp_pair(socket: Module) -> tuple[Socket, Socket]:
 
 
 def udp_pair(socket: Module) -> tuple[Socket, Socket]:
-    """Bound, not connected: sendto names the other's address."""
+    """Make two UDP sockets, bound but not connected: sendto names the other's address."""
     pair = [socket.socket(socket.AF_INET, socket.SOCK_DGRAM) for _ in range(2)]
     for sock in pair:
         sock.bind(("127.0.0.1", 0))
@@ -69,14 +69,14 @@ def udp_pair(socket: Module) -> tuple[Socket, Socket]:
 
 
 def check_drained(sock: Socket) -> None:
-    """Nothing is left to read: so every byte that was sent has been received."""
+    """Check that nothing is left to read: every byte that was sent has been received."""
     if select.select([sock.fileno()], [], [], 0)[0]:
         raise AssertionError("not all that was sent has been received")
 
 
 @contextlib.contextmanager
 def pinned(cpus: Sequence[int]) -> Iterator[None]:
-    """Keep this thread, and what it starts, on these CPUs; without any, wherever it is."""
+    """Keep this thread, and what it starts, on these CPUs; an empty set changes nothing."""
     if not cpus:
         yield
         return
@@ -95,7 +95,7 @@ def echo(sock: Socket, size: int) -> None:
 
 
 def ping_pong(sock: Socket, data: bytes) -> Run:
-    """A run whose operation is one round trip to an `echo`."""
+    """Return a run whose operation is one round trip to an `echo`."""
     size = len(data)
 
     def run(n: int) -> None:

@@ -1,4 +1,4 @@
-"""Times cases: a sample of each implementation in turn, over and over, so that each ratio is of neighbours in time."""
+"""The timing of cases: a sample of each implementation in turn, repeated, so that ratios compare neighbours in time."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LEAST_ROUNDS = 4  # in each set-up
 
 @dataclass(frozen=True)
 class Spread:
-    """Of paired values: the median, and the quartiles beside it."""
+    """The median of paired values, and the quartiles beside it."""
 
     median: float
     lower: float
@@ -44,22 +44,22 @@ class Result:
         return len(self.seconds["stdlib"])
 
     def ratio(self, numerator: str, denominator: str) -> Spread | None:
-        """Of their times, round by round; None if one of the two was not measured."""
+        """Return the ratio of two implementations' times, round by round; None if one was not measured."""
         if not {numerator, denominator} <= self.seconds.keys():
             return None
         pairs = zip(self.seconds[numerator], self.seconds[denominator], strict=True)
         return Spread.of(above / below for above, below in pairs)
 
     def speed_up(self, name: str) -> Spread | None:
-        """The stdlib's time over that implementation's: above 1, it is the faster one."""
+        """Return the stdlib's time over that implementation's: above 1, the implementation is faster."""
         return self.ratio("stdlib", name)
 
     def over_limit(self, name: str = "compiled") -> Spread | None:
-        """That implementation's time over the C loop's."""
+        """Return that implementation's time over the C loop's."""
         return self.ratio(name, LIMIT)
 
     def against_peer(self, peer: str) -> Spread | None:
-        """The peer's time over the compiled backend's: above 1, ours is the faster one."""
+        """Return the peer's time over the compiled backend's: above 1, fastsock is faster."""
         return self.ratio(peer, "compiled")
 
 
@@ -89,14 +89,14 @@ def measure_setup(case: Case, seconds: float, result: Result) -> None:
 
 
 def orders(names: list[str]) -> Iterable[tuple[str, ...]]:
-    """Every order of the names in turn, each followed by its reverse: what drifts falls on all of them alike."""
+    """Yield every order of the names, each followed by its reverse: a drift affects all of them alike."""
     return itertools.cycle(
         itertools.chain.from_iterable((order, order[::-1]) for order in itertools.permutations(names))
     )
 
 
 def calibrate(run: Run, case: Case) -> int:
-    """How many operations make one sample; warms up on the way."""
+    """Return the number of operations that make one sample; this warms up too."""
     n = 1
     while (seconds := sample(run, n, case) * n) < case.sample / 2:
         n = max(2 * n, min(int(n * case.sample / max(seconds, 1e-9)), 16 * n))
@@ -104,7 +104,7 @@ def calibrate(run: Run, case: Case) -> int:
 
 
 def sample(run: Run, n: int, case: Case) -> float:
-    """Seconds per operation, over n of them.
+    """Return the seconds per operation, over n of them.
 
     Where nothing waits, a sample in which another process got the CPU is no sample of ours: it is taken again.
     """
@@ -120,7 +120,7 @@ def sample(run: Run, n: int, case: Case) -> float:
 
 
 def preemptions() -> int:
-    """How often this thread had to make room for another, so far; 0 where the system does not tell."""
+    """Return how often this thread was preempted so far; 0 where the system does not tell."""
     return resource.getrusage(resource.RUSAGE_THREAD).ru_nivcsw if hasattr(resource, "RUSAGE_THREAD") else 0
 
 
@@ -135,7 +135,7 @@ def no_garbage_collection() -> Iterator[None]:
 
 
 def limit_of(case: Case):
-    """The Child that makes the case's system calls in C."""
+    """Start the Child that makes the case's system calls in C."""
     return c_program(
         "limit",
         case.limit,

@@ -1,6 +1,6 @@
-"""Child processes of the cases: the programs in `partners/`, those in C compiled when needed.
+"""The child processes of the cases: the programs in `partners/`. Those in C are compiled when needed.
 
-They take their orders as lines on stdin, answer with lines on stdout, and end when stdin does.
+They read commands as lines on stdin, answer with lines on stdout, and end when stdin does.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ FLAGS = ("-O2", "-Wall", "-Wextra")
 
 
 class MissingProgramError(RuntimeError):
-    """What a case runs is not installed here."""
+    """A program that a case needs is not installed."""
 
 
 class NoCompilerError(MissingProgramError):
-    """There is no C compiler here."""
+    """There is no C compiler."""
 
 
 def compiler() -> list[str]:
@@ -39,7 +39,7 @@ def compiler() -> list[str]:
 
 @functools.cache
 def compiled_program(name: str) -> Path:
-    """The program made from `name`.c, kept in the user's cache for as long as its source stays the same."""
+    """Return the path of the program made from `name`.c, kept in the user's cache while its source stays the same."""
     source = BENCH / "partners" / f"{name}.c"
     command = [*compiler(), *FLAGS, *(f"-D{macro}={value}" for macro, value in quantities.SHARED.items())]
     key = hashlib.sha256(source.read_bytes() + repr(command).encode()).hexdigest()[:16]
@@ -67,7 +67,7 @@ class Child:
         return line.strip()
 
     def run(self, n: int) -> float:
-        """Have it do n operations; the seconds that it took for them."""
+        """Let the child do n operations, and return the seconds that they took."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{n}\n")
         self.process.stdin.flush()
@@ -76,7 +76,7 @@ class Child:
 
 @contextlib.contextmanager
 def child(command: Sequence[object], fds: Sequence[int] = (), cpu: int | None = None) -> Iterator[Child]:
-    """Run a command, with these fds passed on, kept on that CPU."""
+    """Run a command on that CPU, with these fds passed on, and yield its Child."""
     process = subprocess.Popen(
         list(map(str, command)), stdin=subprocess.PIPE, stdout=subprocess.PIPE, pass_fds=fds, text=True, cwd=BENCH
     )
@@ -93,15 +93,15 @@ def child(command: Sequence[object], fds: Sequence[int] = (), cpu: int | None = 
 
 
 def c_program(name: str, *args: object, fds: Sequence[int] = (), cpu: int | None = None):
-    """Run `partners/{name}.c`; gives its Child."""
+    """Run `partners/{name}.c`, and return a context manager of its Child."""
     return child([compiled_program(name), *args], fds, cpu)
 
 
 def python_peer(role: str, *args: object, fds: Sequence[int] = (), cpu: int | None = None):
-    """Run a role of `partners/peers.py`; gives its Child."""
+    """Run a role of `partners/peers.py`, and return a context manager of its Child."""
     return child([sys.executable, "-m", "partners.peers", role, *args], fds, cpu)
 
 
 def single_case(*args: object):
-    """Run `partners/single_case.py`; gives its Child."""
+    """Run `partners/single_case.py`, and return a context manager of its Child."""
     return child([sys.executable, "-m", "partners.single_case", *args])

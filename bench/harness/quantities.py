@@ -1,4 +1,4 @@
-"""What the cases in Python and their limits in C must agree on."""
+"""The quantities on which the cases in Python and their limits in C must agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The register of cases: what each of them is called, what it varies over, and how it is to be timed.
+"""The register of cases: the name of each, its axes, and the way it is timed.
 
 A case is a generator function. It gets the socket module to use and a value of each of its axes, sets up, yields
 `run`, and cleans up behind the yield. `run(n)` does the measured operation n times and checks that the bytes
@@ -73,13 +73,13 @@ def case(
 
 
 def readable(value: Value) -> str:
-    """A size in bytes with its unit; all else as it is."""
+    """Return a size in bytes with its unit, and any other value as text."""
     if not isinstance(value, int):
         return value
     return f"{value // 1024}KiB" if value and value % 1024 == 0 else f"{value}B"
 
 
 def check(arrived: object, expected: object) -> None:
-    """What `run` got must be what was sent."""
+    """Check that `run` received what was sent."""
     if arrived != expected:
         raise AssertionError(f"got {arrived!r:.80}, not {expected!r:.80}")

@@ -62,7 +62,7 @@ def median_of(spread: Spread | None) -> Text:
 
 
 def judged(spread: Spread | None) -> Text:
-    """In colour where the quartiles leave no doubt."""
+    """Return a ratio as text, in colour where the quartiles leave no doubt."""
     if spread is None:
         return Text()
     text = Text(f"{number(spread.median)} [{number(spread.lower)}-{number(spread.upper)}]")
@@ -84,7 +84,7 @@ def write(path: Path, results: Iterable[Result], environment: dict[str, object])
 
 
 def as_json(result: Result) -> dict[str, object]:
-    """Times are seconds per operation."""
+    """Return the results as JSON; times are seconds per operation."""
     case = result.case
     others = [name for name in result.seconds if name not in ("stdlib", LIMIT)]
     limit = result.over_limit()

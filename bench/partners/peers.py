@@ -46,7 +46,7 @@ class ThreadedEchoServer(socketserver.ThreadingTCPServer):
 
 
 def serve_threads(implementation: str) -> None:
-    """An echo server with a thread a connection."""
+    """Serve an echo with a thread a connection."""
     with installed(load(implementation)), ThreadedEchoServer(("127.0.0.1", 0), EchoThread) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         print(server.server_address[1], flush=True)
@@ -91,7 +91,7 @@ async def make_streams_server() -> asyncio.Server:
 
 
 def serve_echo(implementation: str, heap: str, make_server: Callable[[], Coroutine[Any, Any, asyncio.Server]]) -> None:
-    """An echo server on asyncio's own loop with these sockets, or on uvloop's."""
+    """Serve an echo on asyncio's own loop with these sockets, or on uvloop's."""
     module = load(implementation)
 
     async def serve() -> None:
@@ -108,7 +108,7 @@ def serve_echo(implementation: str, heap: str, make_server: Callable[[], Corouti
 
 
 def serve_datagrams(implementation: str, heap: str, protocol: type[asyncio.DatagramProtocol]) -> None:
-    """An echo of datagrams, on asyncio's own loop, on ours, or on uvloop's."""
+    """Serve an echo of datagrams, on asyncio's own loop, on ours, or on uvloop's."""
     module = load(implementation)
     if implementation == "stdlib":
         protocol = EchoDatagrams

@@ -1,6 +1,6 @@
 """A case in a process of its own, on a fresh heap: IMPLEMENTATION MODULE ID, MODULE being the one that registers it.
 
-For each line with a number of operations it answers with the seconds.
+It answers each line with a number of operations by the seconds that they took.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the tests of datagram endpoints have in common."""
+"""Helpers of the tests of datagram endpoints."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the tests share."""
+"""The helpers that several test modules use."""

@@ -1,10 +1,10 @@
-"""Arguments that are not quite what they seem."""
+"""Unusual arguments."""
 
 from __future__ import annotations
 
 
 class Index:
-    """What it is given is what it has for a value; no int itself."""
+    """An object that is no int and has an int's value by __index__."""
 
     def __init__(self, value: int) -> None:
         self.value = value
@@ -14,7 +14,7 @@ class Index:
 
 
 def released() -> memoryview:
-    """A memoryview that is none any more."""
+    """Return a memoryview that has been released."""
     view = memoryview(bytearray(8))
     view.release()
     return view

@@ -13,7 +13,7 @@ recordings: list[tuple[list[Any], str | None]] = []
 
 @contextlib.contextmanager
 def socket_events(raising: str | None = None) -> Iterator[list[Any]]:
-    """The events `socket.*` from here on, each with its arguments; the event `raising` is refused by a RuntimeError."""
+    """Record the events `socket.*`, each with its arguments; the event `raising` is refused by a RuntimeError."""
     events: list[Any] = []
     recordings.append((events, raising))
     try:

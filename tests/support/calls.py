@@ -1,4 +1,4 @@
-"""The calls of a socket by name, and how long one takes."""
+"""The calls of a socket by name, and the time of a call."""
 
 import contextlib
 import time
@@ -47,7 +47,7 @@ needs_deadlines = pytest.mark.skipif(
 
 
 def elapsed(function, *args):
-    """How long it took, and its outcome."""
+    """Return the seconds that a call took, and its outcome."""
     began = time.monotonic()
     result = outcome(function, *args)
     return time.monotonic() - began, result
@@ -55,7 +55,7 @@ def elapsed(function, *args):
 
 @contextlib.contextmanager
 def full_listener(socket):
-    """A TCP listener with no room in its queue, to which a connect takes until a client is accepted."""
+    """Make a TCP listener with a full queue: a connect to it waits until a client is accepted."""
     with socket.create_server(("127.0.0.1", 0), backlog=0) as listener, contextlib.ExitStack() as stack:
         for _ in range(3):
             client = stack.enter_context(socket.socket())

@@ -1,4 +1,4 @@
-"""Runs tests of the interpreter's own suite, with or without the layer. A script, for a process of its own:
+"""Runs tests of the interpreter's own suite, with or without fastsock. A script, for a process of its own:
 
     cpython_suite.py plain|layered|loop RESULTS TIMEOUT NAME...
 
@@ -87,7 +87,7 @@ def load(name: str) -> unittest.TestSuite:
 
 
 def put_event_loop() -> None:
-    """asyncio's new loops are fastsock's, also of a test that asks for the class."""
+    """Make asyncio's new loops fastsock's, also where a test asks for the class."""
     import asyncio
     from asyncio import unix_events
 

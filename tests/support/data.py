@@ -1,4 +1,4 @@
-"""What is sent, and how it is received slowly."""
+"""Data to send, and slow receivers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.running import in_thread
 
 
 def pattern(size: int) -> bytes:
-    """Bytes in which a lost, doubled or misplaced part shows."""
+    """Return bytes in which a lost, doubled or misplaced part shows."""
     return bytes(range(251)) * (size // 251) + bytes(range(size % 251))
 
 
@@ -32,7 +32,7 @@ def drain(sock: Any, size: int | None = None) -> bytes:
 
 @contextlib.contextmanager
 def slow_reader(sock: Any) -> Iterator[None]:
-    """Meanwhile take a little now and then: enough for a sender to go on, too little for it to end."""
+    """Receive a little now and then: enough for a sender to go on, too little for it to end."""
     ended = threading.Event()
 
     def read() -> None:

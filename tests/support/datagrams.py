@@ -1,4 +1,4 @@
-"""Datagram sockets under test, and what came."""
+"""Datagram sockets under test."""
 
 import contextlib
 import select
@@ -16,7 +16,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="UDP_SEGMENT and UDP_
 
 
 def drain(sock, count, bufsize=2048):
-    """That many datagrams, which are there, by recvmmsg."""
+    """Return that many datagrams, which are there, received by recvmmsg."""
     received = []
     while len(received) < count:
         assert select.select([sock], [], [], 5)[0], f"{len(received)} of {count} came"
@@ -25,7 +25,7 @@ def drain(sock, count, bufsize=2048):
 
 
 def bound(socket, kind="udp", protocol=0):
-    """One datagram socket, which anyone may send to."""
+    """Return a bound datagram socket, which anyone may send to."""
     sock = socket.socket(family_of(socket, kind), socket.SOCK_DGRAM, protocol)
     sock.bind("" if kind == "unix" else (LOOPBACK[kind], 0))
     sock.settimeout(5)
@@ -37,13 +37,13 @@ def is_empty(sock):
 
 
 def cut(data, segment_size):
-    """The datagrams that `data` is to be sent as."""
+    """Return the datagrams that `data` is to be sent as."""
     return [data[start : start + segment_size] for start in range(0, len(data), segment_size)] or [b""]
 
 
 @contextlib.contextmanager
 def sending_calls():
-    """The calls that send meanwhile, filled in at the end: "sendmsg" for a try to have the kernel cut."""
+    """Record the calls that send, in a list that is filled at the end: "sendmsg" for a try of UDP_SEGMENT."""
     calls = []
     with socket_events() as events:
         yield calls

@@ -1,4 +1,4 @@
-"""Allocations that fail one by one: a sweep over all that a call makes, in a process of its own."""
+"""Allocations that fail one by one: a sweep over all those of a call, in a process of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HARMLESS = 5  # that many in a row change nothing: there are no more of them, or
 
 
 class Failure(NamedTuple):
-    """What a call raised. Not the exception: CPython has 16 MemoryErrors in reserve, and can do no more without."""
+    """The facts of an exception. Not the object: CPython has 16 MemoryErrors in reserve, and fails without one."""
 
     kind: type[BaseException]
     transferred: int | None
@@ -22,7 +22,7 @@ Fail = Callable[[Callable[[], Any]], "Failure | None"]
 
 
 def sweep(attempt: Callable[[Fail], None], *, to_the_end: bool) -> int:
-    """Call attempt(fail) until no allocation is left that could fail; how many attempts that took.
+    """Call attempt(fail) until no allocation is left that could fail; return the number of attempts.
 
     fail(call) makes the call with an allocation that fails, the next one at each attempt: only that one, and, if
     `to_the_end`, all from there on. Python code can't be held to the latter: CPython 3.11's unwinding allocates, and
@@ -59,5 +59,5 @@ def failing(call: Callable[[], Any], first: int, last: int, failures: list[Failu
 
 
 def count_descriptors() -> int:
-    """How many this process has open."""
+    """Return the number of this process's open descriptors."""
     return len(os.listdir("/dev/fd"))

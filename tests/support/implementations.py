@@ -11,12 +11,12 @@ from unittest import mock
 
 
 def load(name: str) -> ModuleType:
-    """The module "stdlib", "pure" or "compiled"; a backend that can't be had raises its own error."""
+    """Return the module "stdlib", "pure" or "compiled"; its own error for a backend that can't be imported."""
     return stdlib if name == "stdlib" else load_fastsock(name)
 
 
 def load_fastsock(backend: str) -> ModuleType:
-    """A copy of the package on that backend, in the place of the copy before: the last one is what `import` gives."""
+    """Return a copy of the package on that backend. It replaces the copy before: `import` finds the last one."""
     for name in [name for name in sys.modules if name.partition(".")[0] == "fastsock"]:
         del sys.modules[name]
     with mock.patch.dict(os.environ, FASTSOCK_BACKEND=backend):

@@ -12,14 +12,14 @@ TIMEOUT = 60  # seconds; a bound for a hanging child, not a measure
 
 
 def package_directory() -> Path:
-    """Where the tested package lies."""
+    """Return the directory of the tested package."""
     spec = importlib.util.find_spec("fastsock")
     assert spec is not None and spec.origin is not None
     return Path(spec.origin).parent
 
 
 def environment(backend: str | None = None, path: Path | None = None) -> dict[str, str]:
-    """This process's environment with that FASTSOCK_BACKEND, and `path`, or the tested package's, to import from."""
+    """Return this process's environment with that FASTSOCK_BACKEND; imports are from `path`, or the tested package."""
     variables = {name: value for name, value in os.environ.items() if name != "FASTSOCK_BACKEND"}
     variables["PYTHONPATH"] = os.fspath(path or package_directory().parent)
     if backend is not None:
@@ -30,7 +30,7 @@ def environment(backend: str | None = None, path: Path | None = None) -> dict[st
 def run_code(
     code: str, backend: str | None = None, *, path: Path | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run `code` with warnings as errors, outside the source tree."""
+    """Run `code` with warnings as errors, outside the source tree, and return its result."""
     return subprocess.run(
         [sys.executable, "-W", "error", "-c", code],
         env=environment(backend, path),
@@ -42,12 +42,12 @@ def run_code(
 
 
 def check_code(code: str, backend: str | None = None, *, path: Path | None = None) -> str:
-    """What `code` prints; it must succeed, and say nothing on stderr (where unraisable errors go)."""
+    """Return what `code` prints; it must succeed, and print nothing on stderr (where unraisable errors go)."""
     return output_of(run_code(code, backend, path=path))
 
 
 def check_script(script: Path, backend: str, *arguments: str) -> str:
-    """The same for a file, which children started by multiprocessing's spawn import again."""
+    """Return what a file prints, which children started by multiprocessing's spawn import again."""
     return output_of(
         subprocess.run(
             [sys.executable, "-W", "error", os.fspath(script), *arguments],

@@ -21,8 +21,10 @@ class Program(ctypes.Structure):
 
 
 def refuse(call: str, error: int, bits: int | None = None) -> None:
-    """From now on the call fails in this thread and those that it starts; with `bits`, only if its second argument
-    has one of these."""
+    """Make a system call fail from now on, in this thread and those that it starts.
+
+    With `bits`, only if its second argument has one of these.
+    """
     instructions = [(LOAD, 0, 0, NUMBER), (JUMP_IF_EQUAL, 0, 1, NUMBERS[platform.machine()][call])]
     if bits is not None:
         instructions[1] = (JUMP_IF_EQUAL, 0, 3, NUMBERS[platform.machine()][call])

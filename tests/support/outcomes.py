@@ -1,4 +1,4 @@
-"""What a call comes to, so that implementations can be compared by it."""
+"""The outcome of a call, to compare implementations by it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[Any, ...]:
-    """("returned", value) or ("raised", the exception's name, errno and message)."""
+    """Return ("returned", value) or ("raised", the exception's name, errno and message)."""
     try:
         return "returned", function(*args, **kwargs)
     except Exception as error:
@@ -16,7 +16,7 @@ def outcome(function: Callable[..., Any], *args: Any, **kwargs: Any) -> tuple[An
 
 
 def agreed(implementations: dict[str, ModuleType], body: Callable[[ModuleType], Any]) -> Any:
-    """The outcome of body(module), which is asserted to be one and the same for every implementation."""
+    """Return the outcome of body(module), and assert that it is the same for every implementation."""
     outcomes = {name: outcome(body, module) for name, module in implementations.items()}
     first, expected = next(iter(outcomes.items()))
     for name, result in outcomes.items():
@@ -25,7 +25,7 @@ def agreed(implementations: dict[str, ModuleType], body: Callable[[ModuleType], 
 
 
 def differences(ours: Any, theirs: Any) -> list[tuple[Any, Any]]:
-    """The innermost parts, of nested tuples and lists, that are not equal."""
+    """Return the innermost parts of nested tuples and lists that are not equal."""
     if (
         type(ours) is type(theirs)
         and isinstance(ours, tuple | list)

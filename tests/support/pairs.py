@@ -29,13 +29,13 @@ LOOPBACK = {"tcp": "127.0.0.1", "udp": "127.0.0.1", "tcp6": "::1", "udp6": "::1"
 
 
 def family_of(socket: ModuleType, kind: str) -> int:
-    """The address family of a kind."""
+    """Return the address family of a kind."""
     return socket.AF_UNIX if kind == "unix" else socket.AF_INET6 if kind.endswith("6") else socket.AF_INET
 
 
 @contextlib.contextmanager
 def stream_pair(socket: ModuleType, kind: str = "unix", timeout: float | None = None) -> Iterator[tuple[Any, Any]]:
-    """Two ends of one connection, both with that timeout."""
+    """Make the two ends of a connection, both with that timeout."""
     if kind == "unix":
         a, b = socket.socketpair()
     else:
@@ -50,7 +50,7 @@ def stream_pair(socket: ModuleType, kind: str = "unix", timeout: float | None = 
 
 @contextlib.contextmanager
 def datagram_pair(socket: ModuleType, kind: str = "udp", timeout: float | None = None) -> Iterator[tuple[Any, Any]]:
-    """Two datagram sockets, both bound and each connected to the other, both with that timeout."""
+    """Make two datagram sockets, both bound and each connected to the other, both with that timeout."""
     family = family_of(socket, kind)
     with socket.socket(family, socket.SOCK_DGRAM) as a, socket.socket(family, socket.SOCK_DGRAM) as b:
         for sock in (a, b):
@@ -62,7 +62,7 @@ def datagram_pair(socket: ModuleType, kind: str = "udp", timeout: float | None =
 
 
 def refuses_trunc() -> bool:
-    """Whether the stdlib raises ValueError where MSG_TRUNC tells of more than was asked for: 3.15 does (gh-129813)."""
+    """Return True if the stdlib raises ValueError when MSG_TRUNC reports more than was asked for (3.15: gh-129813)."""
     a, b = stdlib.socketpair(stdlib.AF_UNIX, stdlib.SOCK_DGRAM)
     with a, b:
         a.send(b"0123456789")
@@ -80,12 +80,12 @@ def reset(sock: Any) -> None:
 
 
 def is_readable(sock: Any) -> bool:
-    """Whether there is something to receive."""
+    """Return True if there is something to receive."""
     return bool(select.select([sock], [], [], 0)[0])
 
 
 def fill(sock: Any) -> int:
-    """Send until the kernel takes no more; how many bytes it took. Leaves the timeout as it was."""
+    """Send until the kernel takes no more, and return the number of bytes sent. The timeout stays as it was."""
     timeout = sock.gettimeout()
     sock.setblocking(False)
     taken = 0

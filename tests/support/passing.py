@@ -2,7 +2,7 @@
 
     passing.py multiprocessing-first|fastsock-first plain|installed fork|spawn
 
-Prints for each way of passing the class that arrived.
+It prints, for each way of passing, the class that arrived.
 """
 
 import importlib
@@ -26,7 +26,7 @@ SIZE = 100
 
 
 def answer(sock):
-    """In the child: use the socket, and say what it is."""
+    """Use the socket, in the child, and send the name of its class."""
     with sock:
         sock.sendall(f"{type(sock).__module__}.{type(sock).__name__}".ljust(SIZE).encode())
 

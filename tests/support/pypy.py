@@ -1,4 +1,4 @@
-"""What PyPy does otherwise than CPython, its own sockets too: tests name it by what they skip or expect there."""
+"""The differences of PyPy and its sockets from CPython, for tests that skip or expect something else there."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ IS_PYPY = sys.implementation.name == "pypy"
 
 
 def collect() -> None:
-    """On PyPy, free what nobody refers to; CPython has freed it. Buffers stay locked, and sockets open, until then."""
+    """Free what nobody refers to, on PyPy: buffers stay locked, and sockets open, until then. CPython has freed it."""
     if IS_PYPY:
         gc.collect()
         gc.collect()  # what finalizers had left

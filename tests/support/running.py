@@ -33,7 +33,7 @@ print(repr(getattr(importlib.import_module(module), function)(load(backend), *ar
 
 @contextlib.contextmanager
 def in_thread(function: Callable[..., Any], *args: Any) -> Iterator[Future[Any]]:
-    """Run function(*args) in a thread meanwhile; the future has its result."""
+    """Run function(*args) in a thread within this context, and yield the future of its result."""
     with ThreadPoolExecutor(1) as pool:
         yield pool.submit(function, *args)
 
@@ -45,7 +45,7 @@ def in_process(
     limit: float = 30,
     variables: dict[str, str] | None = None,
 ) -> Any:
-    """The result of function(module, *arguments) in a process of its own; one that hangs past `limit` seconds fails."""
+    """Return the result of function(module, *arguments) in a process of its own, which ends after `limit` seconds."""
     path = os.pathsep.join([os.fspath(package_directory().parent), os.fspath(ROOT)])
     result = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(limit), function.__module__, function.__qualname__, backend, *arguments],
@@ -89,7 +89,7 @@ def signals(
 
 
 def runs_in(function: Callable[..., Any], frame: FrameType | None) -> bool:
-    """Whether the function is that frame's, or one of its callers'."""
+    """Return True if the function is that frame's, or one of its callers'."""
     while frame is not None and frame.f_code is not function.__code__:
         frame = frame.f_back
     return frame is not None
@@ -120,7 +120,7 @@ def interrupt(
 
 
 def timeouts_are_deadlines() -> bool:
-    """Whether the stdlib's timeout is for the whole of a call. PyPy begins it anew after each signal, and each send."""
+    """Return True if the stdlib's timeout is for a whole call. PyPy begins it anew after each signal and each send."""
     count = itertools.count(1)
     a, b = stdlib.socketpair()
     with a, b, signals(lambda: next(count) == 10 and b.send(b"late"), every=0.02):

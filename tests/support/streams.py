@@ -1,4 +1,4 @@
-"""Streams under test and what they stand on."""
+"""Streams under test, and objects beneath them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ needs_tracemalloc = pytest.mark.skipif(tracemalloc is None, reason="PyPy has no 
 
 
 class Plain:
-    """The least that a stream can stand on."""
+    """The smallest object that a stream can use as its socket."""
 
     def __init__(self, sock):
         self.sock = sock
@@ -36,7 +36,7 @@ class Plain:
 
 
 class Script:
-    """An object whose recv_into gives these chunks, raises these exceptions, and then finds the end."""
+    """An object whose recv_into receives these chunks, raises these exceptions, and then finds the end."""
 
     def __init__(self, events):
         self.events = list(events)
@@ -63,7 +63,7 @@ class Script:
 
 @contextlib.contextmanager
 def tls_pair(fastsock, contexts, timeout=TIMEOUT):
-    """Two ends of a TLS connection, handshake done."""
+    """Make the two ends of a TLS connection, after the handshake."""
     server_context, client_context = contexts
     with (
         stream_pair(fastsock, "tcp", timeout) as (a, b),
@@ -76,11 +76,11 @@ def tls_pair(fastsock, contexts, timeout=TIMEOUT):
 
 @contextlib.contextmanager
 def stream_and_peer(fastsock, kind="unix", timeout=TIMEOUT, **parameters):
-    """A stream on a fastsock socket, and the peer's socket."""
+    """Make a stream on a fastsock socket, and the peer's socket."""
     with stream_pair(fastsock, kind, timeout) as (a, b):
         yield fastsock.SocketStream(a, **parameters), b
 
 
 def frames_of(*payloads):
-    """Those payloads as frames of the default kind."""
+    """Return the payloads as frames of the default kind."""
     return b"".join(len(payload).to_bytes(4, "big") + payload for payload in payloads)
