@@ -185,13 +185,20 @@ def interrupt(process: subprocess.Popen[bytes]) -> tuple[bytes, bytes, int]:
 
 
 @pytest.fixture(
-    params=["udp_echo singly", "udp_echo batches", pytest.param("udp_echo segments", marks=linux), "udp_asyncio"]
+    params=[
+        "udp_echo",
+        "udp_load singly",
+        "udp_load batches",
+        pytest.param("udp_load segments", marks=linux),
+        "udp_asyncio",
+    ]
 )
 def echo_server(start, request) -> subprocess.Popen[bytes]:
     """Each of the UDP echo servers."""
     name, _, how = request.param.partition(" ")
-    arguments = ["serve", "--how", how] if how else []
-    return start("python", name, *arguments, "--port", "0")
+    if name == "udp_echo":
+        return start("python", name, "127.0.0.1", "0")
+    return start("python", name, *(["serve", "--how", how] if how else []), "--port", "0")
 
 
 def test_udp_echo_servers(echo_server):
@@ -216,9 +223,9 @@ def test_udp_echo_servers(echo_server):
 @pytest.mark.parametrize("how", WAYS)
 def test_udp_load(start, how):
     """The client counts what comes back from a server that works another way."""
-    server = start("python", "udp_echo", "serve", "--port", "0")
+    server = start("python", "udp_load", "serve", "--port", "0")
     arguments = ["--how", how, "--port", port_of(server), "--seconds", "0.2", "--size", "600", "--window", "16"]
-    out, error, status = finish(start("python", "udp_echo", "load", *arguments))
+    out, error, status = finish(start("python", "udp_load", "load", *arguments))
     assert (error, status) == (b"", 0)
     match = re.search(rf"^{how}: ([\d,]+) datagrams/s, (\d+) echoed, (\d+) lost$", out.decode(), re.MULTILINE)
     assert match, out
@@ -233,9 +240,9 @@ def test_udp_load_says_what_is_wrong(start):
     with stdlib.socket(stdlib.AF_INET, stdlib.SOCK_DGRAM) as taken:
         taken.bind(("127.0.0.1", 0))
         port = str(taken.getsockname()[1])
-    _, error, status = finish(start("python", "udp_echo", "load", "--port", port, "--seconds", "1"))
+    _, error, status = finish(start("python", "udp_load", "load", "--port", port, "--seconds", "1"))
     assert (error.decode(), status) == (f"nobody listens on 127.0.0.1:{port}\n", 1)
-    _, error, status = finish(start("python", "udp_echo", "load", "--size", "70000"))
+    _, error, status = finish(start("python", "udp_load", "load", "--size", "70000"))
     assert status == 2
     assert error.endswith(b"error: --size must be 8 to 65507\n")
 
