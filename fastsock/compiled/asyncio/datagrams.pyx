@@ -10,34 +10,36 @@ import _socket
 import sys
 from asyncio.selector_events import _SelectorDatagramTransport as stock
 from collections import deque
+from operator import attrgetter
 
 from cpython.buffer cimport PyBuffer_Release
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.mem cimport PyMem_RawFree, PyMem_RawMalloc
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
-from cpython.ref cimport Py_CLEAR, Py_INCREF
-from libc.string cimport memset
+from cpython.ref cimport Py_INCREF
 
 from fastsock.pure.asyncio.datagrams import DatagramTransportOps as PureOps
 
 from fastsock.compiled.asyncio.address_cache cimport cached_address, pack_cached
-from fastsock.compiled.datagrams.batch cimport (
-    Block,
-    Messages,
-    acquire_block,
-    perform_messages,
-    release_block,
-    sys_recvmmsg,
-    sys_sendmmsg,
+from fastsock.compiled.asyncio.inbox cimport acquire_inbox, release_inbox
+from fastsock.compiled.asyncio.outbox cimport (
+    AT_ONCE,
+    Outbox,
+    acquire_outbox,
+    append_datagram,
+    drop_datagrams,
+    looks_up_path,
+    release_outbox,
+    send_outbox,
 )
+from fastsock.compiled.datagrams.batch cimport Block, Messages
+from fastsock.compiled.datagrams.messages cimport perform_messages, sys_recvmmsg
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.syscalls cimport base
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here
 from fastsock.compiled.syscalls.arguments cimport lock_argument
 from fastsock.compiled.syscalls.call cimport Call, begin, sys_send, sys_sendto
-from fastsock.compiled.syscalls.posix cimport AF_UNIX, POLLIN, POLLOUT, SOCK_DGRAM
-from fastsock.compiled.syscalls.shared cimport SLOTS, slot_of_thread, swap
-from fastsock.compiled.syscalls.wait cimport HELD_SIZE, perform
+from fastsock.compiled.syscalls.posix cimport POLLIN, POLLOUT, SOCK_DGRAM
+from fastsock.compiled.syscalls.wait cimport perform
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
@@ -60,10 +62,7 @@ cdef extern from *:
     PyObject *slot "fastsock_slot_value"(object holder, Py_ssize_t offset) noexcept
 
 cdef enum:
-    BUFSIZE = 65_528  # bytes: all that UDP has, at a distance that spreads the datagrams over a cache's sets
-    UNIX_BUFSIZE = 256 * 1024  # bytes: asyncio's own max_size
     DATAGRAM_COST = 2 * 1024  # bytes that receiving a datagram is set equal to (wait.pxd: when the GIL is kept)
-    MESSAGE_COST = 8 * 1024  # the same for sending one
 
 cdef bint SENDS_EMPTY = sys.version_info >= (3, 13)
 cdef Py_ssize_t HEADER_SIZE = 8 if sys.version_info >= (3, 13) else 0  # bytes that asyncio counts for each datagram
@@ -76,10 +75,6 @@ cdef type method_descriptor = type(_socket.socket.recv)
 # Of the class that users get.
 cdef PyObject *bound_class = NULL
 cdef Py_ssize_t endpoint_offset = 0
-
-# Kept for the next turn, UDP's and unix sockets' blocks apart.
-cdef void *spare_blocks[2][SLOTS]
-cdef void *spare_outboxes[SLOTS]
 
 
 cdef class Endpoint:
@@ -95,8 +90,9 @@ cdef class DatagramTransportOps:
             return
         if not endpoint.is_served:
             PureOps._read_ready(self)
-        elif endpoint.rest is not None:
-            deliver_rest(self, endpoint)
+        elif endpoint.rest is not None:  # kept while the transport paused, or when the protocol raised
+            rest, endpoint.rest = endpoint.rest, None
+            deliver(self, endpoint, NULL, rest, len(rest))
         else:
             receive(self, endpoint)
 
@@ -154,7 +150,7 @@ cdef class DatagramTransportOps:
         flush(self, endpoint_of(self))
         stock._force_close(self, exc)
 
-    # asyncio's attributes
+    # asyncio's attributes; those that are plain numbers are the endpoint's own (bind_transport_class)
 
     @property
     def _sock(self):
@@ -197,38 +193,6 @@ cdef class DatagramTransportOps:
     def _buffer(self, buffer):
         endpoint_of(self).buffer = buffer or None  # an empty deque takes more memory than all else here
 
-    @property
-    def _buffer_size(self):
-        return endpoint_of(self).buffer_size
-
-    @_buffer_size.setter
-    def _buffer_size(self, Py_ssize_t size):
-        endpoint_of(self).buffer_size = size
-
-    @property
-    def _conn_lost(self):
-        return endpoint_of(self).conn_lost
-
-    @_conn_lost.setter
-    def _conn_lost(self, int count):
-        endpoint_of(self).conn_lost = count
-
-    @property
-    def _closing(self):
-        return endpoint_of(self).closing
-
-    @_closing.setter
-    def _closing(self, bint closing):
-        endpoint_of(self).closing = closing
-
-    @property
-    def _paused(self):
-        return endpoint_of(self).paused
-
-    @_paused.setter
-    def _paused(self, bint paused):
-        endpoint_of(self).paused = paused
-
 
 cdef list kept_docs = borrow_docs(DatagramTransportOps, (PureOps, stock))
 
@@ -242,6 +206,13 @@ def bind_transport_class(type cls):
     Py_INCREF(cls)
     bound_class = <PyObject *>cls
     own_methods(cls, DatagramTransportOps, {**vars(PureOps), **vars(stock)})
+    for name in ("buffer_size", "closing", "conn_lost", "paused"):
+        setattr(cls, f"_{name}", _attribute_of_endpoint(name))
+
+
+def _attribute_of_endpoint(name):
+    """A transport's property that is an attribute of its endpoint."""
+    return property(attrgetter(f"_endpoint.{name}"), lambda self, value: setattr(self._endpoint, name, value))
 
 
 cdef inline Endpoint endpoint_of(DatagramTransportOps self):
@@ -273,7 +244,7 @@ cdef int receive(DatagramTransportOps self, Endpoint endpoint) except -1:
     cdef Call call
     cdef Messages messages
     cdef Py_ssize_t count = 0
-    cdef Block *block = acquire_inbox(endpoint)
+    cdef Block *block = acquire_inbox(endpoint.sock)
     try:
         messages.array = block.messages
         messages.first = 0
@@ -281,9 +252,10 @@ cdef int receive(DatagramTransportOps self, Endpoint endpoint) except -1:
         begin(&call, endpoint.sock, POLLIN, &messages, endpoint.received, 0)
         count = receive_batch(self, endpoint, &call)
         if count > 0:
-            deliver(self, endpoint, block, count)
+            endpoint.received = count * DATAGRAM_COST
+            deliver(self, endpoint, block, None, count)
     finally:
-        release_inbox(endpoint, block, count)
+        release_inbox(block, count)
     return 0
 
 
@@ -302,19 +274,26 @@ cdef Py_ssize_t receive_batch(DatagramTransportOps self, Endpoint endpoint, Call
     return 0
 
 
-cdef int deliver(DatagramTransportOps self, Endpoint endpoint, Block *block, Py_ssize_t count) except -1:
-    """Hand the datagrams to the protocol, until it closes or pauses the transport, or raises."""
+cdef int deliver(
+    DatagramTransportOps self, Endpoint endpoint, Block *block, list rest, Py_ssize_t count,
+) except -1:
+    """Hand the datagrams to the protocol, those of `rest` or else of `block`; keep what it does not take now.
+
+    It may close or pause the transport, or raise.
+    """
     cdef Py_ssize_t index = 0
     cdef bint is_begun = begin_outbox(endpoint)
     cdef bint is_done = False
-    endpoint.received = count * DATAGRAM_COST
     try:
         if endpoint.takes_batches:
             index = count
-            endpoint.protocol.datagrams_received(rest_of(endpoint, block, 0, count))
+            endpoint.protocol.datagrams_received(rest_of(endpoint, block, rest, 0, count))
         while index < count:
-            data = data_of(endpoint, block, index)
-            address = cached_address(&block.addresses[index], block.messages[index].msg_hdr.msg_namelen)
+            if rest is None:
+                data = data_of(endpoint, block, index)
+                address = cached_address(&block.addresses[index], block.messages[index].msg_hdr.msg_namelen)
+            else:
+                data, address = rest[index]
             index += 1
             endpoint.protocol.datagram_received(data, address)
             if endpoint.closing or endpoint.paused:
@@ -322,32 +301,7 @@ cdef int deliver(DatagramTransportOps self, Endpoint endpoint, Block *block, Py_
         is_done = True
     finally:
         if index < count and not endpoint.closing:
-            endpoint.rest = rest_of(endpoint, block, index, count)
-            if not is_done:
-                self._loop.call_soon(self._read_ready)
-        if is_begun:
-            end_outbox(self, endpoint)
-    return 0
-
-
-cdef int deliver_rest(DatagramTransportOps self, Endpoint endpoint) except -1:
-    """Go on with the datagrams that were kept while the transport paused, or when the protocol raised."""
-    cdef list rest = endpoint.rest
-    cdef Py_ssize_t index = 0
-    cdef bint is_begun = begin_outbox(endpoint)
-    cdef bint is_done = False
-    endpoint.rest = None
-    try:
-        while index < len(rest):
-            data, address = rest[index]
-            index += 1
-            endpoint.protocol.datagram_received(data, address)
-            if endpoint.closing or endpoint.paused:
-                break
-        is_done = True
-    finally:
-        if index < len(rest) and not endpoint.closing:
-            endpoint.rest = rest[index:]
+            endpoint.rest = rest_of(endpoint, block, rest, index, count)
             if not is_done:
                 self._loop.call_soon(self._read_ready)
         if is_begun:
@@ -361,9 +315,11 @@ cdef inline object data_of(Endpoint endpoint, Block *block, Py_ssize_t index):
     return PyBytes_FromStringAndSize(<char *>block.iovecs[index].iov_base, size)
 
 
-cdef list rest_of(Endpoint endpoint, Block *block, Py_ssize_t first, Py_ssize_t count):
+cdef list rest_of(Endpoint endpoint, Block *block, list rest, Py_ssize_t first, Py_ssize_t count):
     """The datagrams from `first` on, as (data, address)."""
     cdef Py_ssize_t index
+    if rest is not None:
+        return rest[first:count]
     return [
         (
             data_of(endpoint, block, index),
@@ -371,23 +327,6 @@ cdef list rest_of(Endpoint endpoint, Block *block, Py_ssize_t first, Py_ssize_t 
         )
         for index in range(first, count)
     ]
-
-
-cdef inline Block *acquire_inbox(Endpoint endpoint) except NULL:
-    cdef bint is_unix = (<base.socket>endpoint.sock).sock_family == AF_UNIX
-    cdef Block *block = <Block *>swap(&spare_blocks[is_unix][slot_of_thread()], NULL)
-    return block if block != NULL else acquire_block(UNIX_BUFSIZE if is_unix else BUFSIZE, AT_ONCE)
-
-
-cdef inline void release_inbox(Endpoint endpoint, Block *block, Py_ssize_t count) noexcept:
-    """Make the slots as they were, and keep them for the next turn."""
-    cdef bint is_unix = block.bufsize == UNIX_BUFSIZE
-    cdef Py_ssize_t index
-    for index in range(count):
-        block.messages[index].msg_hdr.msg_namelen = sizeof(Address)
-    block = <Block *>swap(&spare_blocks[is_unix][slot_of_thread()], block)
-    if block != NULL:
-        release_block(block)
 
 
 # Sending
@@ -408,7 +347,7 @@ cdef int send_now(DatagramTransportOps self, Endpoint endpoint, object data, obj
     try:
         if is_connected:
             perform(sys_send, &call)
-        elif sends_to_path(endpoint):
+        elif looks_up_path(endpoint.sock, is_connected):
             endpoint.sock.sendto(data, address)
         else:
             call.address = &packed
@@ -430,7 +369,7 @@ cdef int send_now(DatagramTransportOps self, Endpoint endpoint, object data, obj
 cdef bint send_later(DatagramTransportOps self, Endpoint endpoint, object data, object address) except -1:
     """Keep a datagram for the end of the delivery; False for an address that is not packed here."""
     try:
-        if not append(endpoint, endpoint.outbox, data, address):
+        if not append_datagram(endpoint.outbox, endpoint.sock, endpoint.is_connected, data, address):
             return False
     except (SystemExit, KeyboardInterrupt):
         raise
@@ -464,11 +403,13 @@ cdef bint send_buffered(DatagramTransportOps self, Endpoint endpoint) except -1:
         outbox = acquire_outbox()
         try:
             for data, address in endpoint.buffer:
-                if outbox.messages.count == AT_ONCE or not append(endpoint, outbox, data, address):
+                if outbox.messages.count == AT_ONCE:
+                    break
+                if not append_datagram(outbox, endpoint.sock, endpoint.is_connected, data, address):
                     break
             if outbox.messages.count == 0:
                 return send_first_by_stock(self, endpoint)
-            sent = send_batch(endpoint, outbox)
+            sent = send_outbox(outbox, endpoint.sock, endpoint.is_connected)
         except (BlockingIOError, InterruptedError):
             return True
         except OSError as error:
@@ -533,11 +474,11 @@ cdef int flush(DatagramTransportOps self, Endpoint endpoint) except -1:
         return 0
     while outbox.messages.first < outbox.messages.count:
         try:
-            drop(outbox, send_batch(endpoint, outbox))
+            drop_datagrams(outbox, send_outbox(outbox, endpoint.sock, endpoint.is_connected))
         except (BlockingIOError, InterruptedError):
             keep_for_room(self, endpoint, outbox)
         except OSError as error:
-            drop(outbox, 1)
+            drop_datagrams(outbox, 1)
             endpoint.protocol.error_received(error)
         except BaseException:
             keep_for_room(self, endpoint, outbox)
@@ -550,90 +491,7 @@ cdef int keep_for_room(DatagramTransportOps self, Endpoint endpoint, Outbox *out
     cdef list kept = [
         (<object>outbox.data[index], <object>outbox.targets[index]) for index in range(first, outbox.messages.count)
     ]
-    drop(outbox, outbox.messages.count - first)
+    drop_datagrams(outbox, outbox.messages.count - first)
     for data, address in kept:
         append_buffered(self, endpoint, data, address)
     return 0
-
-
-cdef Py_ssize_t send_batch(Endpoint endpoint, Outbox *outbox) except -1:
-    """How many of an outbox's datagrams went by one call."""
-    cdef Call call
-    begin(
-        &call, endpoint.sock, POLLOUT, &outbox.messages,
-        outbox.size + (outbox.messages.count - outbox.messages.first) * MESSAGE_COST, 0,
-    )
-    if sends_to_path(endpoint):
-        call.size += HELD_SIZE
-    outbox.is_sending = True
-    try:
-        return perform_messages(sys_sendmmsg, &call)
-    finally:
-        outbox.is_sending = False
-
-
-cdef inline bint sends_to_path(Endpoint endpoint) except -1:
-    """Whether the kernel has to look a path up, which is not done under the GIL."""
-    return not endpoint.is_connected and (<base.socket>endpoint.sock).sock_family == AF_UNIX
-
-
-cdef inline bint append(Endpoint endpoint, Outbox *outbox, object data, object address) except -1:
-    """Add a datagram, of which there is room for one; False if its address is not packed here."""
-    cdef Py_ssize_t index = outbox.messages.count
-    cdef mmsghdr *message = &outbox.array[index]
-    message.msg_hdr.msg_name = NULL
-    message.msg_hdr.msg_namelen = 0
-    if not endpoint.is_connected:
-        if index > outbox.messages.first and outbox.targets[index - 1] == <PyObject *>address:
-            message.msg_hdr.msg_name = outbox.array[index - 1].msg_hdr.msg_name
-            message.msg_hdr.msg_namelen = outbox.array[index - 1].msg_hdr.msg_namelen
-        elif pack_cached(
-            (<base.socket>endpoint.sock).sock_family, address, &outbox.addresses[index], &message.msg_hdr.msg_namelen
-        ):
-            message.msg_hdr.msg_name = &outbox.addresses[index]
-        else:
-            return False
-        PySys_Audit("socket.sendto", "OO", <PyObject *>endpoint.sock, <PyObject *>address)
-    if not PyBytes_CheckExact(data):
-        data = bytes(data)
-    outbox.iovecs[index].iov_base = PyBytes_AS_STRING(data)
-    outbox.iovecs[index].iov_len = PyBytes_GET_SIZE(data)
-    outbox.size += PyBytes_GET_SIZE(data)
-    Py_INCREF(data)
-    Py_INCREF(address)
-    outbox.data[index] = <PyObject *>data
-    outbox.targets[index] = <PyObject *>address
-    outbox.messages.count = index + 1
-    return True
-
-
-cdef inline void drop(Outbox *outbox, Py_ssize_t count) noexcept:
-    """Let go of the first datagrams."""
-    cdef Py_ssize_t index
-    for index in range(outbox.messages.first, outbox.messages.first + count):
-        outbox.size -= outbox.iovecs[index].iov_len
-        Py_CLEAR(outbox.data[index])
-        Py_CLEAR(outbox.targets[index])
-    outbox.messages.first += count
-    if outbox.messages.first == outbox.messages.count:
-        outbox.messages.first = outbox.messages.count = 0
-
-
-cdef Outbox *acquire_outbox() except NULL:
-    cdef Outbox *outbox = <Outbox *>swap(&spare_outboxes[slot_of_thread()], NULL)
-    cdef Py_ssize_t index
-    if outbox == NULL:
-        outbox = <Outbox *>PyMem_RawMalloc(sizeof(Outbox))
-        if outbox == NULL:
-            raise MemoryError()
-        memset(outbox, 0, sizeof(Outbox))
-        outbox.messages.array = outbox.array
-        for index in range(AT_ONCE):
-            outbox.array[index].msg_hdr.msg_iov = &outbox.iovecs[index]
-            outbox.array[index].msg_hdr.msg_iovlen = 1
-    return outbox
-
-
-cdef void release_outbox(Outbox *outbox) noexcept:
-    drop(outbox, outbox.messages.count - outbox.messages.first)
-    PyMem_RawFree(swap(&spare_outboxes[slot_of_thread()], outbox))

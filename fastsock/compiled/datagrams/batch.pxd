@@ -1,4 +1,4 @@
-"""Many datagrams for one call: the arrays of sendmmsg(2) and recvmmsg(2), and the two calls.
+"""Many datagrams for one call: the arrays of sendmmsg(2) and recvmmsg(2), which `messages.pxd` makes.
 
 A `Batch` has buffers of the caller's, locked. A `Block` has memory of ours to receive into; its arrays are set up once
 and kept for the next call, so that the cost of a call grows with what comes, not with what might.
@@ -7,7 +7,6 @@ and kept for the next call, so that the cost of a call grows with what comes, no
 from cpython.object cimport PyObject
 
 from fastsock.compiled.syscalls.address cimport Address
-from fastsock.compiled.syscalls.call cimport Call, Syscall
 from fastsock.compiled.syscalls.posix cimport iovec, mmsghdr, socklen_t
 
 cdef enum:
@@ -66,7 +65,3 @@ cdef void release_block(Block *block) noexcept
 
 cdef object known_address(Known *known, Address *packed, socklen_t size)
 cdef void forget(Known *known) noexcept
-
-cdef ssize_t perform_messages(Syscall syscall, Call *call) except -1
-cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil
-cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil

@@ -1,4 +1,4 @@
-"""The arrays of sendmmsg(2) and recvmmsg(2), and the two calls (`batch.pxd`)."""
+"""The arrays of sendmmsg(2) and recvmmsg(2) (`batch.pxd`)."""
 
 from cpython.buffer cimport PyBUF_SIMPLE, PyBUF_WRITABLE, PyBuffer_Release
 from cpython.bytearray cimport PyByteArray_CheckExact
@@ -9,23 +9,9 @@ from cpython.ref cimport Py_INCREF, Py_XDECREF
 from cpython.tuple cimport PyTuple_Check, PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.string cimport memcmp, memcpy, memset
 
-from fastsock._common.segments import refusals
-
-from fastsock.compiled.syscalls cimport posix
 from fastsock.compiled.syscalls.address cimport Address, pack, unpack
 from fastsock.compiled.syscalls.arguments cimport lend_bytes, lock
-from fastsock.compiled.syscalls.call cimport Call, Syscall
-from fastsock.compiled.syscalls.posix cimport (
-    ENOSYS,
-    HAVE_MMSG,
-    MSG_DONTWAIT,
-    MSG_WAITFORONE,
-    iovec,
-    mmsghdr,
-    msghdr,
-    socklen_t,
-)
-from fastsock.compiled.syscalls.wait cimport perform
+from fastsock.compiled.syscalls.posix cimport iovec, mmsghdr, msghdr, socklen_t
 from fastsock.compiled.syscalls.shared cimport SLOTS, slot_of_thread, swap
 
 cdef extern from "Python.h":
@@ -261,65 +247,3 @@ cdef void forget(Known *known) noexcept:
     cdef PyObject *address = known.address
     known.address = NULL
     Py_XDECREF(address)
-
-
-# The system calls: how many messages were sent or received, of those from `first` on
-
-
-cdef ssize_t perform_messages(Syscall syscall, Call *call) except -1:
-    """Make a call of sys_sendmmsg or sys_recvmmsg as `perform` does."""
-    cdef Messages *messages = <Messages *>call.data
-    cdef bint singly = not HAVE_MMSG or refusals.lacks_mmsg
-    cdef ssize_t count
-    messages.singly = singly
-    count = perform(syscall, call)
-    if messages.singly and not singly:
-        refusals.lacks_mmsg = True
-    return count
-
-
-cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil:
-    cdef Messages *messages = <Messages *>call.data
-    cdef mmsghdr *array = messages.array + messages.first
-    cdef unsigned int count = count_at_once(messages)
-    cdef unsigned int index
-    cdef ssize_t result
-    if not messages.singly:
-        result = posix.sendmmsg(call.fd, array, count, call.flags | extra_flags)
-        if not note_missing(messages, result):
-            return result
-    for index in range(count):
-        if posix.sendmsg(call.fd, &array[index].msg_hdr, call.flags | extra_flags) < 0:
-            return index if index else -1
-    return count
-
-
-cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil:
-    """Call recvmmsg(2); where that may wait, it waits for the first datagram only."""
-    cdef Messages *messages = <Messages *>call.data
-    cdef mmsghdr *array = messages.array + messages.first
-    cdef unsigned int count = count_at_once(messages)
-    cdef unsigned int index
-    cdef ssize_t result
-    if not messages.singly:
-        result = posix.recvmmsg(call.fd, array, count, call.flags | extra_flags | MSG_WAITFORONE)
-        if not note_missing(messages, result):
-            return result
-    for index in range(count):
-        if index:
-            extra_flags |= MSG_DONTWAIT
-        result = posix.recvmsg(call.fd, &array[index].msg_hdr, call.flags | extra_flags)
-        if result < 0:
-            return index if index else -1
-        array[index].msg_len = <unsigned int>result
-    return count
-
-
-cdef inline unsigned int count_at_once(Messages *messages) noexcept nogil:
-    return <unsigned int>min(messages.count - messages.first, <Py_ssize_t>MOST_MESSAGES)
-
-
-cdef inline bint note_missing(Messages *messages, ssize_t result) noexcept nogil:
-    """Return whether the system lacks the call, after its result; from then on the messages go singly."""
-    messages.singly = result < 0 and posix.errno == ENOSYS
-    return messages.singly
