@@ -22,7 +22,7 @@ from fastsock.compiled.syscalls.wait cimport HELD_SIZE, check_progress, may_try_
 
 
 cdef ssize_t perform_messages(Syscall syscall, Call *call) except -1:
-    """As `perform`, for sys_sendmmsg and sys_recvmmsg."""
+    """Make a call of sys_sendmmsg or sys_recvmmsg as `perform` does."""
     cdef Messages *messages = <Messages *>call.data
     cdef bint singly = not HAVE_MMSG or refusals.lacks_mmsg
     cdef ssize_t count
@@ -38,7 +38,7 @@ cdef ssize_t sys_sendmmsg(Call *call, int extra_flags) noexcept nogil:
 
 
 cdef ssize_t sys_recvmmsg(Call *call, int extra_flags) noexcept nogil:
-    """Where the call may wait, it waits for the first only."""
+    """Call recvmmsg(2); where that may wait, it waits for the first datagram only."""
     return transfer(call, extra_flags, True)
 
 
@@ -73,7 +73,7 @@ cdef inline ssize_t transfer(Call *call, int extra_flags, bint receives) noexcep
 
 
 cdef Py_ssize_t send_batch(Call *call, Batch *batch) except -1:
-    """Send until all have gone, or something stops the rest; how many have gone."""
+    """Send until all have gone, or something stops the rest, and return how many have gone."""
     cdef Messages *messages = &batch.messages
     cdef ssize_t sent
     call.data = messages
@@ -112,7 +112,7 @@ cdef inline bint has_path(Messages *messages) noexcept:
 
 
 cdef inline bint met_error(Call *call) noexcept:
-    """Whether a call was short by an error, which is left to the next call, not for want of room, which is waited for.
+    """Return whether an error stopped a call, which is left to the next call; want of room is waited for.
 
     A buffer of UDP that was full is not writable again before half of it is free, so soon after a call room means an
     error. A unix socket may be writable for its peer's sake, or although there is no room where a message is to go:
@@ -125,7 +125,7 @@ cdef inline bint met_error(Call *call) noexcept:
 
 
 cdef ssize_t receive_more(Call *call) noexcept:
-    """What is there now; 0 if nothing is, though poll said so: another thread has taken it, or it was shut down."""
+    """Receive what is there now; 0 if nothing is, though poll said so: another thread has taken it, or it was shut down."""
     cdef ssize_t result
     call.fd = current_fd(call.sock)
     if may_try_first(call):

@@ -34,7 +34,7 @@ cdef tuple REFUSAL_ERRORS = common.REFUSAL_ERRORS
 
 
 cdef Py_ssize_t send_part(base.socket sock, Segments *segments, object address) except -1:
-    """Send as many segments as go by one call; how many bytes were sent."""
+    """Send as many segments as go by one call, and return how many bytes were sent."""
     cdef Call *call = &segments.call
     cdef msghdr *message = &segments.message
     cdef Py_ssize_t sent
@@ -61,7 +61,7 @@ cdef Py_ssize_t send_part(base.socket sock, Segments *segments, object address) 
 
 
 cdef Py_ssize_t send_one_by_one(base.socket sock, Segments *segments, object address) except -1:
-    """Send the segments one by one; how many bytes were sent."""
+    """Send the segments one by one, and return how many bytes were sent."""
     cdef Batch batch
     cdef msghdr *header
     cdef Py_ssize_t index, size = segments.part.iov_len
