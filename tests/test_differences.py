@@ -210,7 +210,7 @@ def test_forking_pickler(fastsock, first):
     assert check_code(code, fastsock.BACKEND) == ("refused" if first == "fastsock" else "pickled")
 
 
-@difference("A stdlib socket from before `install()`", BOTH)
+@difference("A socket of the standard library from before `install()`", BOTH)
 @pytest.mark.parametrize("first", ["multiprocessing", "fastsock"])
 def test_an_earlier_socket_and_multiprocessing(fastsock, first):
     imports = "import multiprocessing.reduction\n" if first == "multiprocessing" else ""

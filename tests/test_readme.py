@@ -13,6 +13,11 @@ from tests.support.interpreter import TIMEOUT, environment, package_directory
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md")), ROOT / "bench" / "README.md"]
+# The repository's address, as the README and the package's metadata have it; the picture is its raw file.
+REPOSITORY = (
+    "https://github.com/fastsock/fastsock/(?:blob|tree)/main/",
+    "https://raw.githubusercontent.com/fastsock/fastsock/main/",
+)
 PROGRAMS = [document for document in DOCUMENTS if "```python" in document.read_text()]
 
 
@@ -52,11 +57,29 @@ def test_python_blocks(document, tmp_path, fastsock):
     assert done.stdout.splitlines() == expected
 
 
+def relative_links(document: Path) -> list[tuple[str, str]]:
+    """Return the links that are paths from the document's folder: one of the two strings."""
+    return re.findall(r"\]\(([^):]+)\)|^\[.*\]: ([^:]+)$", document.read_text(), re.MULTILINE)
+
+
 @documents(DOCUMENTS)
 def test_links(document):
-    """What is linked to is there."""
-    for link in re.findall(r"\]\(([^):]+)\)", document.read_text()):
-        assert (document.parent / link).exists(), link
+    """What is linked to is there, by a path or by the repository's address."""
+    for link, reference in relative_links(document):
+        assert (document.parent / (link or reference)).exists(), link
+    for path in re.findall(rf"(?:{'|'.join(REPOSITORY)})([^\s)#]+)", document.read_text()):
+        assert (ROOT / path).exists(), path
+
+
+def test_links_of_the_readme():
+    """They are absolute, since PyPI shows it without the tree; each reference has its address, and is used."""
+    text = (ROOT / "README.md").read_text()
+    assert relative_links(ROOT / "README.md") == []
+    prose = re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.DOTALL)
+    defined = re.findall(r"^\[([^\]]+)\]: https://", prose, re.MULTILINE)
+    used = re.findall(r"\[[^\]]+\]\[([^\]]+)\]|(?<!\])\[([^\]!]+)\](?![\[(:])", prose)
+    assert {first or second for first, second in used} == set(defined)
+    assert len(defined) > 10
 
 
 def test_files_of_the_package():
