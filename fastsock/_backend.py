@@ -14,7 +14,7 @@ import sys
 from types import ModuleType
 
 CHOICES = ("auto", "compiled", "pure")
-TOPICS = ("sockets.ops", "datagrams.ops", "streams.stream", "constants")
+TOPICS = ("sockets.objects", "sockets.ops", "datagrams.ops", "streams.stream", "constants")
 # Imported with fastsock.asyncio, not before: who does not use asyncio does not pay for it.
 ASYNCIO_TOPICS = ("asyncio.datagrams", "asyncio.protocol", "asyncio.reader")
 
@@ -43,7 +43,7 @@ def choose() -> tuple[str, str, list[ModuleType]]:
 
 
 BACKEND, BACKEND_REASON, modules = choose()
-ops, datagram, stream, constants = modules
+objects, ops, datagram, stream, constants = modules
 
 
 @functools.cache

@@ -10,7 +10,7 @@ import socket as stdlib
 import sys
 from typing import TYPE_CHECKING, Any, ParamSpec, overload
 
-from fastsock._backend import datagram, ops
+from fastsock._backend import datagram, objects, ops
 from fastsock._common import originals
 from fastsock._common.create_connection import UNSET, connect
 from fastsock._common.sendfile import send_by_sendfile
@@ -20,17 +20,19 @@ if TYPE_CHECKING:
     from socket import _Address
 
     from fastsock.pure.datagrams.ops import DatagramOps
+    from fastsock.pure.sockets.objects import ObjectOps
     from fastsock.pure.sockets.ops import SocketOps
 else:
     DatagramOps = datagram.DatagramOps
+    ObjectOps = objects.ObjectOps
     SocketOps = ops.SocketOps
 
-SocketIO: type[stdlib.SocketIO] = ops.SocketIO
+SocketIO: type[stdlib.SocketIO] = objects.SocketIO
 Parameters = ParamSpec("Parameters")
 stdlib_socket = originals.socket
 
 
-class socket(SocketOps, DatagramOps, stdlib_socket):
+class socket(ObjectOps, SocketOps, DatagramOps, stdlib_socket):
     __doc__ = stdlib_socket.__doc__
     __module__ = "fastsock"
     __slots__ = ()
@@ -38,7 +40,7 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
 
         def accept(self) -> tuple[socket, Any]: ...
 
-    if not TYPE_CHECKING and "__new__" in vars(SocketOps):
+    if not TYPE_CHECKING and "__new__" in vars(ObjectOps):
         # ssl calls cls.__new__(cls): it must be the base's own, since the extension type's refuses a subclass.
         __new__ = _socket.socket.__new__
     if hasattr(os, "sendfile") and originals.IS_A_SOCKET:
@@ -56,7 +58,7 @@ class socket(SocketOps, DatagramOps, stdlib_socket):
         return super().__reduce_ex__(protocol)
 
 
-ops.bind_socket_class(socket)
+objects.bind_socket_class(socket)
 
 
 def adopt_socket(sock: stdlib_socket) -> stdlib_socket:

@@ -1,1 +1,1 @@
-"""The socket calls (`ops`), and the raw stream of `makefile()` (`socketio`)."""
+"""Socket objects (`objects`), what they send and receive (`ops`), the raw stream of `makefile()` (`socketio`)."""

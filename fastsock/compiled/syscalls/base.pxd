@@ -23,8 +23,9 @@ cdef extern from *:
     #endif
     } fastsock_base;
 
-    /* As CPython itself reads and writes it: another thread may close the socket, or detach it, at any time. */
+    /* Read and written whole, as CPython does it: another thread may close the socket, or detach it, at any time. */
     #define fastsock_current_fd(sock) __atomic_load_n(&((fastsock_base *)(sock))->sock_fd, __ATOMIC_RELAXED)
+    #define fastsock_swap_fd(sock, fd) __atomic_exchange_n(&((fastsock_base *)(sock))->sock_fd, fd, __ATOMIC_RELAXED)
 
     /* What only CPython's own code can fill in a new object, copied from one that it made. */
     #if PY_VERSION_HEX >= 0x030C0000
@@ -46,4 +47,5 @@ cdef extern from *:
 
     void copy_internals "fastsock_copy_internals"(socket target, socket made) noexcept
     int current_fd "fastsock_current_fd"(PyObject *sock) noexcept nogil
+    int swap_fd "fastsock_swap_fd"(PyObject *sock, int fd) noexcept nogil
     size_t DECLARED_SIZE "sizeof(fastsock_base)"

@@ -26,7 +26,7 @@ cdef enum:
 cdef struct Call:
     # One socket call, with the timeout as it was when it began.
     PyObject *sock
-    int fd                 # the socket's, read anew before each try: another thread may close it during a wait
+    int fd                 # the socket's, read before each try: another thread may close it during a wait
     short events           # POLLIN or POLLOUT: what to wait for
     int flags
     int64_t timeout        # nanoseconds; 0: non-blocking, negative: none
@@ -45,7 +45,6 @@ ctypedef ssize_t (*Syscall)(Call *call, int extra_flags) noexcept nogil
 
 cdef inline void begin(Call *call, base.socket sock, short events, void *data, size_t size, int flags) noexcept:
     call.sock = <PyObject *>sock
-    call.fd = sock.sock_fd
     call.timeout = sock.sock_timeout
     call.deadline = 0
     call.may_try = (

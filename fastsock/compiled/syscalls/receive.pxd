@@ -5,6 +5,7 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_XDECREF
 from libc.string cimport memset
 
+from fastsock.compiled.syscalls.base cimport current_fd
 from fastsock.compiled.syscalls.call cimport Syscall, Call
 from fastsock.compiled.syscalls.posix cimport MSG_TRUNC
 from fastsock.compiled.syscalls.scratch cimport SCRATCH_SIZE, expects_much, release_scratch, note_fill, acquire_scratch
@@ -30,7 +31,7 @@ cdef inline object receive(Syscall syscall, Call *call):
         call.data = stack
         received = perform(syscall, call)
         return PyBytes_FromStringAndSize(stack, received)
-    if call.size > SCRATCH_SIZE or expects_much(call.fd):
+    if call.size > SCRATCH_SIZE or expects_much(current_fd(call.sock)):
         return receive_in_place(syscall, call)
     block = acquire_scratch()
     try:

@@ -1,1 +1,1 @@
-"""The socket calls that the stdlib lacks."""
+"""Socket objects (`objects`), and the calls that the stdlib lacks (`ops`)."""
