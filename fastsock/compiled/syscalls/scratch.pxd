@@ -41,4 +41,6 @@ cdef inline bint expects_much(int fd) noexcept:
 
 
 cdef inline void note_fill(int fd, Py_ssize_t size, Py_ssize_t received) noexcept:
-    store_hint(&fills[fd & (NOTED_FDS - 1)], received > size // 2)
+    cdef unsigned char *fill = &fills[fd & (NOTED_FDS - 1)]
+    if load_hint(fill) != (received > size // 2):
+        store_hint(fill, received > size // 2)

@@ -1,8 +1,9 @@
 """Memory that several threads read and write at a time, with a GIL and without.
 
-Hints are loaded and stored whole, in any order (relaxed): a stale one costs a try, nothing else. Spare memory is
-swapped in and out of a slot, so that no two threads ever have the same; without a GIL each thread has a slot of its
-own, as a rule, which it does not fight over.
+Hints are loaded and stored whole, in any order (relaxed): a stale one costs a try, nothing else. They are stored only
+where that changes them, since hints of several fds share a cache line. Spare memory is swapped in and out of a slot,
+so that no two threads ever have the same; without a GIL each thread has a slot of its own, as a rule, in a cache line
+of its own.
 """
 
 from libc.stdint cimport uintptr_t
@@ -14,7 +15,7 @@ cdef extern from *:
 
     #ifdef Py_GIL_DISABLED
     #define FASTSOCK_HAS_GIL 0
-    #define FASTSOCK_SLOTS 64
+    #define FASTSOCK_SLOTS 512  /* of which every eighth is used, one in a cache line */
     #define fastsock_swap(slot, block) __atomic_exchange_n(slot, block, __ATOMIC_ACQ_REL)
     #else
     #define FASTSOCK_HAS_GIL 1
@@ -36,7 +37,7 @@ cdef extern from *:
 
     /* Threads' addresses differ in their middle bits: Fibonacci hashing brings these to the top. */
     #define fastsock_slot() \\
-        (FASTSOCK_HAS_GIL ? 0 : (unsigned)((uint64_t)fastsock_this_thread() * UINT64_C(0x9E3779B97F4A7C15) >> 58))
+        (FASTSOCK_HAS_GIL ? 0 : (unsigned)((uint64_t)fastsock_this_thread() * UINT64_C(0x9E3779B97F4A7C15) >> 58) * 8)
 
     #define fastsock_load(hint) __atomic_load_n(hint, __ATOMIC_RELAXED)
     #define fastsock_store(hint, value) __atomic_store_n(hint, value, __ATOMIC_RELAXED)

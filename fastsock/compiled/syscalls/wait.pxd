@@ -84,4 +84,6 @@ cdef inline bint skip_try(Call *call) noexcept:
 cdef inline void note_hit(Call *call) noexcept:
     """Record a first try that was served: fewer are skipped after the next failure."""
     cdef Lateness *late = &lateness[call.fd & (NOTED_FDS - 1)]
-    store_hint(&late.misses, load_hint(&late.misses) >> 1)
+    cdef unsigned char misses = load_hint(&late.misses)
+    if misses:
+        store_hint(&late.misses, misses >> 1)
