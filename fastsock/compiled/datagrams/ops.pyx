@@ -49,6 +49,7 @@ from fastsock.compiled.datagrams.segments cimport (
     sys_recv_segments,
 )
 from fastsock.compiled.descriptors cimport borrow_docs
+from fastsock.compiled.sockets.objects cimport is_bound_class
 from fastsock.compiled.syscalls cimport base
 from fastsock.compiled.syscalls.address cimport Address, is_packed_here, pack, unpack
 from fastsock.compiled.syscalls.arguments cimport as_int, as_size, lock_argument, lock_writable
@@ -75,7 +76,6 @@ cdef int LARGEST = common.LARGEST
 # The calls that the twin makes of a socket: a class that has its own ones of these must be asked.
 cdef tuple own_calls = ("send", "sendto", "sendmsg", "recvmsg", "recvmsg_into")
 cdef type method_descriptor = type(_socket.socket.recv)
-cdef object plain_class = None  # the last class that was found to have none
 
 
 cdef class DatagramOps(base.socket):
@@ -241,15 +241,13 @@ cdef list kept_docs = borrow_docs(DatagramOps, (PureOps,))
 
 cdef inline bint is_served_here(DatagramOps self) except -1:
     """Return whether it has datagrams, a family that is packed here, and a class without calls of its own."""
-    global plain_class
     if self.sock_type == SOCK_STREAM or self.sock_type == SOCK_SEQPACKET or not is_packed_here(self.sock_family):
         return False  # a SOCK_SEQPACKET's end would come as one empty datagram after the other
-    if type(self) is plain_class:
+    if is_bound_class(self):
         return True
     for name in own_calls:
         if type(getattr(type(self), name)) is not method_descriptor:
             return False
-    plain_class = type(self)
     return True
 
 
