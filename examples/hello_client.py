@@ -2,7 +2,7 @@
 
 python hello_client.py [HOST] [PORT]
 
-docs/posix.md sets each call beside C's.
+docs/posix.md compares each call with C's.
 """
 
 import sys

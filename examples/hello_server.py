@@ -2,7 +2,7 @@
 
 python hello_server.py [HOST] [PORT]
 
-docs/posix.md sets each call beside C's. Port 0 lets the kernel pick one.
+docs/posix.md compares each call with C's. Port 0 lets the kernel pick one.
 """
 
 import sys
