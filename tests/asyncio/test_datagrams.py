@@ -16,6 +16,7 @@ import pytest
 
 from tests.asyncio.support import Recorder, bound, drain, turns, until
 from tests.support.pairs import DATAGRAMS, LOOPBACK
+from tests.support.pypy import IS_PYPY
 
 MANY = 200
 # asyncio's own up to 3.13 at first did not take the headers off the size when datagrams had gone: it never resumed.
@@ -197,6 +198,9 @@ def test_wrong_data(run_asyncio, data):
 @pytest.mark.parametrize("address", [None, ("127.0.0.1",), ("127.0.0.1", 70_000), 5, ("127.0.0.1", "http")])
 def test_wrong_address(run_asyncio, address, within):
     """An address of a wrong shape ends the endpoint, as asyncio has it, and what was sent before has gone."""
+    expected = TypeError if address != ("127.0.0.1", 70_000) else OverflowError
+    if IS_PYPY and address == ("127.0.0.1",):
+        expected = ValueError  # of a tuple that has not enough values
 
     async def main(create):
         def answer(protocol):
@@ -213,9 +217,7 @@ def test_wrong_address(run_asyncio, address, within):
                 transport.sendto(b"x", address)
             await until(lambda: protocol.lost)
             assert drain(peer) == ([b"before"] if within else [])
-        assert [type(error) for error in protocol.lost] == [
-            TypeError if address != ("127.0.0.1", 70_000) else OverflowError
-        ]
+        assert [type(error) for error in protocol.lost] == [expected]
 
     run_asyncio(main)
     assert [error["message"] for error in run_asyncio.errors] == ["Fatal write error on datagram transport"]
@@ -667,6 +669,7 @@ def limit_files(least):
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(least, hard), hard))
 
 
+@pytest.mark.skipif(IS_PYPY, reason="PyPy frees by its garbage collector alone")
 def test_nothing_is_left(run_asyncio):
     """A closed endpoint is freed, without the garbage collector."""
     left = []

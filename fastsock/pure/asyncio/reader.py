@@ -79,8 +79,8 @@ class StreamReaderOps(asyncio.StreamReader):
         than 64 bits raises ValueError.
         """
         start, end, behind = await self._await_frame("read_frame")
-        with memoryview(self._buffer) as view:
-            frame = bytes(view[start:end])
+        with memoryview(self._buffer) as view, view[start:end] as part:  # on PyPy each slice keeps the buffer locked
+            frame = bytes(part)
         self._skip(behind)
         return frame
 
@@ -116,8 +116,8 @@ class StreamReaderOps(asyncio.StreamReader):
         if HAS_TAKE_BYTES:
             data: bytes = buffer.take_bytes(size)  # type: ignore[attr-defined]
         else:
-            with memoryview(buffer) as view:
-                data = bytes(view[:size])
+            with memoryview(buffer) as view, view[:size] as part:  # as in read_frame()
+                data = bytes(part)
             del buffer[:size]
         if self._paused:
             self._maybe_resume_transport()  # type: ignore[attr-defined]
