@@ -24,7 +24,7 @@ help:
 	@echo 'make sanitize      run tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make coverage      run the tests, then print which lines of Python and Cython they did not reach'
 	@echo 'make lint          ruff, mypy, stubtest, cython-lint; version and changelog; the workflows'
-	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/, each installed and tested'
+	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/: looked into, installed, tested'
 	@echo 'make clean         remove what was built, and .venv'
 	@echo
 	@echo 'PYTHON=python3.13 takes that interpreter; ARGS="..." goes to pytest, or to bench/compare.py'
@@ -66,17 +66,28 @@ lint: $(VENV)/lint.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" actionlint .github/workflows/*.yml
 	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic .
 
-# From the sdist, not from the tree: that proves the sdist complete.
+# Each is made twice, and has to come out the same.
 wheel: $(VENV)/wheel.stamp
 	rm -rf dist build/wheel
-	$(BIN)/python -m build --sdist
-	FASTSOCK_BUILD=pure $(BIN)/pip wheel -q --no-deps -w dist dist/*.tar.gz
-	FASTSOCK_BUILD=compiled $(BIN)/pip wheel -q --no-deps -w build/wheel dist/*.tar.gz
-	if [ -x $(BIN)/auditwheel ]; \
-	then PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --strip -w dist build/wheel/*.whl; \
-	else mv build/wheel/*.whl dist; \
-	fi
+	$(MAKE) build/wheel/first build/wheel/second
+	diff -r build/wheel/first build/wheel/second
+	mv build/wheel/first dist
 	$(BIN)/python tools/check_wheels.py dist $(ARGS)
+
+# The wheels come from the sdist, not from the tree: that proves the sdist complete. Their time is the commit's. -g0: the
+# paths in what a debugger reads, though stripped later, change the build's id.
+build/wheel/%: export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 315532800)
+build/wheel/%: export CFLAGS := -g0
+build/wheel/%:
+	$(BIN)/python -m build --sdist -o $@
+	$(BIN)/python tools/repack_sdist.py $@/*.tar.gz
+	FASTSOCK_BUILD=pure $(BIN)/pip wheel -q --no-deps -w $@ $@/*.tar.gz
+	FASTSOCK_BUILD=compiled $(BIN)/pip wheel -q --no-deps -w $@/linked $@/*.tar.gz
+	if [ -x $(BIN)/auditwheel ]; \
+	then PATH="$(CURDIR)/$(BIN):$$PATH" auditwheel repair --strip -w $@ $@/linked/*.whl; \
+	else mv $@/linked/*.whl $@; \
+	fi
+	rm -r $@/linked
 
 clean:
 	rm -rf $(VENV) build dist fastsock.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks
