@@ -14,7 +14,7 @@ SANITIZED := $(addprefix tests/,test_transfer.py test_exact.py streams datagrams
 backends = stdlib,pure$(if $(filter compiled,$(build)),$(comma)compiled)
 comma := ,
 
-.PHONY: help test compare compare-all instructions sanitize coverage lint wheel clean FORCE
+.PHONY: help test compare compare-all instructions sanitize coverage lint cross wheel clean FORCE
 
 help:
 	@echo 'make test          run the tests on both backends and on the stdlib'
@@ -24,6 +24,7 @@ help:
 	@echo 'make sanitize      run tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make coverage      run the tests, then print which lines of Python and Cython they did not reach'
 	@echo 'make lint          ruff, mypy, stubtest, cython-lint; version and changelog; the workflows'
+	@echo 'make cross         compile the C for other systems: musl, macOS, the BSDs, 32-bit and big-endian Linux'
 	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/: looked into, installed, tested'
 	@echo 'make clean         remove what was built, and .venv'
 	@echo
@@ -66,6 +67,10 @@ lint: $(VENV)/lint.stamp
 	PATH="$(CURDIR)/$(BIN):$$PATH" actionlint .github/workflows/*.yml
 	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic .
 
+# The generated C, for the systems that are not at hand.
+cross: $(VENV)/test.stamp $(VENV)/cross.stamp
+	$(BIN)/python tools/cross_compile.py $(ARGS)
+
 # Each is made twice, and has to come out the same.
 wheel: $(VENV)/wheel.stamp
 	rm -rf dist build/wheel
@@ -73,6 +78,7 @@ wheel: $(VENV)/wheel.stamp
 	diff -r build/wheel/first build/wheel/second
 	mv build/wheel/first dist
 	$(BIN)/python tools/check_wheels.py dist $(ARGS)
+	$(BIN)/python tools/check_surroundings.py dist
 
 # The wheels come from the sdist, not from the tree: that proves the sdist complete. Their time is the commit's. -g0: the
 # paths in what a debugger reads, though stripped later, change the build's id.
