@@ -13,6 +13,8 @@ import platform
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import CCompilerError, ExecError, PlatformError
 
 DIRECTIVES = {
     "language_level": 3,
@@ -82,4 +84,16 @@ def extensions():
     )
 
 
-setup(ext_modules=extensions() if is_compiled() else [])
+class BuildExtensions(build_ext):
+    def build_extension(self, extension):
+        try:
+            super().build_extension(extension)
+        except (CCompilerError, ExecError, PlatformError) as error:
+            raise SystemExit(
+                f"{error}\n\nfastsock's compiled backend needs a C compiler and Python's headers (Debian and Ubuntu:"
+                " gcc, python3-dev). To install the pure backend instead, which needs neither, set the environment"
+                " variable FASTSOCK_BUILD=pure."
+            ) from error
+
+
+setup(cmdclass={"build_ext": BuildExtensions}, ext_modules=extensions() if is_compiled() else [])

@@ -41,7 +41,7 @@ KIB = 1024
 # Compressed; a third above what they have, so that what slips in or a lost `strip` is seen.
 LARGEST = {"pure": 160 * KIB, "compiled": 960 * KIB}
 SHIPPED = {".py", ".pyi", ".pyx", ".pxd", ".typed"}
-METADATA = {"METADATA", "RECORD", "WHEEL", "top_level.txt", "licenses/LICENSE"}
+METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 
 
 def distributions(folder: Path) -> tuple[Path, Path, Path]:
