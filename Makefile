@@ -14,7 +14,7 @@ SANITIZED := $(addprefix tests/,test_transfer.py test_exact.py streams datagrams
 backends = stdlib,pure$(if $(filter compiled,$(build)),$(comma)compiled)
 comma := ,
 
-.PHONY: help test compare compare-all instructions sanitize coverage lint cross wheel clean FORCE
+.PHONY: help test compare compare-all instructions sanitize coverage lint docs cross wheel clean FORCE
 
 help:
 	@echo 'make test          run the tests on both backends and on the stdlib'
@@ -24,6 +24,7 @@ help:
 	@echo 'make sanitize      run tests under AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make coverage      run the tests, then print which lines of Python and Cython they did not reach'
 	@echo 'make lint          ruff, mypy, stubtest, cython-lint; version and changelog; the workflows'
+	@echo 'make docs          the site, in build/site; warnings, dead links and anchors are errors'
 	@echo 'make cross         compile the C for other systems: musl, macOS, the BSDs, 32-bit and big-endian Linux'
 	@echo 'make wheel         sdist, compiled wheel and pure wheel in dist/: looked into, installed, tested'
 	@echo 'make clean         remove what was built, and .venv'
@@ -66,6 +67,11 @@ lint: $(VENV)/lint.stamp
 	$(BIN)/python tools/check_release.py
 	PATH="$(CURDIR)/$(BIN):$$PATH" actionlint .github/workflows/*.yml
 	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic .
+
+docs: $(VENV)/docs.stamp
+	rm -rf build/site
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/site
+	$(BIN)/python tools/check_site.py build/site
 
 # The generated C, for the systems that are not at hand.
 cross: $(VENV)/test.stamp $(VENV)/cross.stamp

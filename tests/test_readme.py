@@ -62,11 +62,20 @@ def relative_links(document: Path) -> list[tuple[str, str]]:
     return re.findall(r"\]\(([^):]+)\)|^\[.*\]: ([^:]+)$", document.read_text(), re.MULTILINE)
 
 
+def anchors(document: Path) -> list[str]:
+    """Return what GitHub and the site make of the headings, to link to them."""
+    headings = re.findall(r"^#+ (.*)$", document.read_text(), re.MULTILINE)
+    return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+
+
 @documents(DOCUMENTS)
 def test_links(document):
     """What is linked to is there, by a path or by the repository's address."""
     for link, reference in relative_links(document):
-        assert (document.parent / (link or reference)).exists(), link
+        path, _, anchor = (link or reference).partition("#")
+        target = document.parent / path if path else document
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), link
     for path in re.findall(rf"(?:{'|'.join(REPOSITORY)})([^\s)#]+)", document.read_text()):
         assert (ROOT / path).exists(), path
 
