@@ -39,7 +39,7 @@ PURE = ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.syscall
 ROOT = Path(__file__).parents[1]
 KIB = 1024
 # Compressed; a third above what they have, so that what slips in or a lost `strip` is seen.
-LARGEST = {"pure": 200 * KIB, "compiled": 1024 * KIB}
+LARGEST = {"pure": 216 * KIB, "compiled": 1280 * KIB}
 SHIPPED = {".py", ".pyi", ".pyx", ".pxd", ".typed"}
 METADATA = {"METADATA", "RECORD", "WHEEL", "entry_points.txt", "top_level.txt", "licenses/LICENSE"}
 
