@@ -125,7 +125,7 @@ cdef inline bint met_error(Call *call) noexcept:
 
 
 cdef ssize_t receive_more(Call *call) noexcept:
-    """Receive what is there now; 0 if nothing is, though poll said so: another thread has taken it, or it was shut down."""
+    """Receive what is there now; 0 if nothing is, though poll said so: another thread took it, or it was shut down."""
     cdef ssize_t result
     call.fd = current_fd(call.sock)
     if may_try_first(call):
