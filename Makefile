@@ -83,6 +83,7 @@ wheel: $(VENV)/wheel.stamp
 	$(MAKE) build/wheel/first build/wheel/second
 	diff -r build/wheel/first build/wheel/second
 	mv build/wheel/first dist
+	$(BIN)/twine check --strict dist/*
 	$(BIN)/python tools/check_wheels.py dist $(ARGS)
 	$(BIN)/python tools/check_surroundings.py dist
 
