@@ -22,8 +22,7 @@ def repack(path: Path, epoch: int) -> None:
             kept.type, kept.size, kept.mtime = member.type, member.size, epoch
             kept.mode = 0o755 if member.isdir() or member.mode & 0o100 else 0o644
             new.addfile(kept, content)
-    with path.open("wb") as file, gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=epoch) as compressed:
-        compressed.write(packed.getvalue())
+    path.write_bytes(gzip.compress(packed.getvalue(), compresslevel=9, mtime=epoch))  # the default depends on Python
 
 
 if __name__ == "__main__":
