@@ -5,7 +5,7 @@
 The compiler is Zig's, from PyPI's `ziglang`, which brings the C library's headers of each target. It says that the
 code compiles against them, under our feature tests; it does not say that it works there. Python's own headers are the
 running interpreter's, which are the same everywhere but for `pyconfig.h`: what configure found out about this machine.
-A copy of it is adapted to each target, see `pyconfig()`.
+In a copy of them it is adapted to each target, see `pyconfig()`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 import concurrent.futures
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -86,14 +87,19 @@ def pyconfig(text: str, target: str) -> str:
     return text[: guard.start()] + "".join(lines) + text[guard.start() :]
 
 
+def own_pyconfig() -> str:
+    """`pyconfig.h` of this machine; Debian has a file in its place that includes one for each processor."""
+    path = Path(sysconfig.get_config_h_filename())
+    several = re.search(rf"<({sysconfig.get_config_var('MULTIARCH')}/.*/pyconfig\.h)>", path.read_text())
+    return (path.parents[1] / several[1] if several else path).read_text()
+
+
 def compile_one(source: Path, target: str, adapted: Path) -> tuple[str, Path, str]:
     """Compile one file; the compiler's messages, empty if there are none."""
-    include = Path(sysconfig.get_path("include"))
     arguments = [sys.executable, "-m", "ziglang", "cc", "-target", target, "-c", "-O0", *WARNINGS]
     if "musl" in target:
         arguments += MUSL_WARNINGS
-    # Before Python.h, which has this machine's beside itself: that one then finds its guard set.
-    arguments += ["-include", adapted / "pyconfig.h", f"-I{include}", "-DCYTHON_USE_TYPE_SPECS=1"]
+    arguments += [f"-I{adapted}", "-DCYTHON_USE_TYPE_SPECS=1"]
     arguments += [source, "-o", adapted / f"{'.'.join(source.parts[-2:])}.o"]
     done = subprocess.run(arguments, capture_output=True, text=True, timeout=600)
     return target, source, done.stderr if done.returncode or done.stderr else ""
@@ -106,12 +112,12 @@ def main() -> None:
     missing = [str(source) for source in sources if not source.exists()]
     if missing:
         raise SystemExit(f"build the extensions first: {', '.join(missing)}")
-    text = Path(sysconfig.get_config_h_filename()).read_text()
+    text = own_pyconfig()
     failed = []
     with tempfile.TemporaryDirectory() as directory, concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         for target in targets:
             adapted = Path(directory, target)
-            adapted.mkdir()
+            shutil.copytree(sysconfig.get_path("include"), adapted)
             (adapted / "pyconfig.h").write_text(pyconfig(text, target))
             results = list(pool.map(lambda source: compile_one(source, target, adapted), sources))  # noqa: B023
             wrong = [(source, messages) for _, source, messages in results if messages]
