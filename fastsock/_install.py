@@ -42,6 +42,10 @@ ASYNCIO_REPLACEMENTS: dict[Place, Place] = {
         "fastsock.asyncio.datagrams",
         "make_datagram_transport",
     ),
+    ("asyncio.selector_events", "BaseSelectorEventLoop._make_socket_transport"): (
+        "fastsock.asyncio.stream_transport",
+        "make_socket_transport",
+    ),
 }
 if hasattr(stdlib, "AF_UNIX"):
     ASYNCIO_REPLACEMENTS |= {

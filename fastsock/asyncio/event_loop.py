@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from fastsock._socket_class import adopt_socket
 from fastsock.asyncio.datagrams import make_datagram_transport
+from fastsock.asyncio.stream_transport import make_socket_transport
 
 Result = TypeVar("Result")
 
@@ -18,7 +19,7 @@ class EventLoop(asyncio.SelectorEventLoop):
     """asyncio's selector event loop, whose connections are fastsock's sockets."""
 
     def _make_socket_transport(self, sock: Any, *args: Any, **kwargs: Any) -> Any:
-        return super()._make_socket_transport(adopt_socket(sock), *args, **kwargs)  # type: ignore[misc]
+        return make_socket_transport(self, adopt_socket(sock), *args, **kwargs)
 
     _make_datagram_transport = make_datagram_transport
 

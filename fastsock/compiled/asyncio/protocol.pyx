@@ -15,9 +15,6 @@ cdef enum:
 cdef class StreamProtocolOps:
     """asyncio.BufferedProtocol's part of a stream's protocol."""
 
-    # A weak one, as asyncio's: who drops the reader and goes on writing does not hold back the peer.
-    cdef public object _stream_reader_wr
-
     def get_buffer(self, sizehint):
         reader = None if self._stream_reader_wr is None else self._stream_reader_wr()
         if reader is None:

@@ -1,0 +1,130 @@
+"""class StreamTransportOps: a stream's bytes from the socket into its reader's buffer, and from write() to the socket.
+
+To be mixed into asyncio's own transport of a selector loop, which keeps all state and does all else: what is not plain
+here goes to its methods.
+"""
+
+import _socket
+from asyncio.selector_events import _SelectorSocketTransport as stock
+
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.ref cimport Py_DECREF, Py_INCREF
+
+from fastsock.pure.asyncio.transport import StreamTransportOps as PureOps
+
+from fastsock.compiled.asyncio.input cimport ReaderInput
+from fastsock.compiled.asyncio.protocol cimport StreamProtocolOps
+from fastsock.compiled.descriptors cimport borrow_docs, own_methods
+from fastsock.compiled.syscalls cimport base
+from fastsock.compiled.syscalls.call cimport Call, begin, sys_recv, sys_send
+from fastsock.compiled.syscalls.posix cimport POLLIN, POLLOUT
+from fastsock.compiled.syscalls.wait cimport perform
+
+# The calls that asyncio makes of a socket: a class that has its own ones of these must be asked.
+cdef tuple own_calls = ("recv_into", "send")
+cdef type method_descriptor = type(_socket.socket.recv)
+cdef type served_class = None    # the last class of sockets that has none
+cdef type protocol_class = None  # the one whose readers are received into
+
+# What asyncio says when one of these fails.
+cdef str NO_BUFFER = "Fatal error: protocol.get_buffer() call failed."
+cdef str NO_READ = "Fatal read error on socket transport"
+cdef str NO_UPDATE = "Fatal error: protocol.buffer_updated() call failed."
+cdef str NO_WRITE = "Fatal write error on socket transport"
+
+
+cdef class StreamTransportOps:
+    """Receives straight into a StreamReader's buffer, to be mixed into asyncio's transport."""
+
+    def _read_ready(self):
+        cdef ReaderInput reader
+        cdef ssize_t size = 0
+        protocol, sock = self._protocol, self._sock
+        reader = reader_of(protocol) if type(protocol) is protocol_class else None
+        if reader is None or self._conn_lost or not is_served(sock):
+            return stock._read_ready(self)
+        failed = NO_BUFFER
+        try:
+            reader.make_room()
+            failed = NO_READ
+            size = receive(reader, sock)
+            failed = NO_UPDATE
+            if size > 0:
+                reader.receive(size)
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            if failed is not NO_READ or not isinstance(error, (BlockingIOError, InterruptedError)):
+                self._fatal_error(error, failed)
+            return
+        if size == 0:
+            self._read_ready__on_eof()
+
+    def write(self, data):
+        cdef Call call
+        cdef ssize_t sent
+        sock = self._sock
+        if (
+            not PyBytes_CheckExact(data)
+            or PyBytes_GET_SIZE(data) == 0
+            or self._eof
+            or self._conn_lost
+            or self._buffer
+            or self._empty_waiter is not None
+            or not is_served(sock)
+        ):
+            return stock.write(self, data)
+        begin(&call, sock, POLLOUT, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), 0)
+        try:
+            sent = perform(sys_send, &call)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except (SystemExit, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            self._fatal_error(error, NO_WRITE)
+            return
+        if sent < PyBytes_GET_SIZE(data):
+            stock.write(self, memoryview(data)[sent:])  # which tries once more, and keeps what is left
+
+
+def bind_classes(type transport, type protocol):
+    """Let the transports of this class be served by the methods of this module where they have such a protocol."""
+    global protocol_class
+    protocol_class = protocol
+    own_methods(transport, StreamTransportOps, dict(vars(stock)))
+
+
+cdef inline ReaderInput reader_of(StreamProtocolOps protocol):
+    return None if protocol._stream_reader_wr is None else protocol._stream_reader_wr()
+
+
+cdef inline ssize_t receive(ReaderInput reader, base.socket sock) except -1:
+    """Receive behind what is buffered."""
+    cdef Call call
+    cdef PyObject *storage = reader.input.storage
+    begin(&call, sock, POLLIN, reader.input.data + reader.input.end, reader.input.capacity - reader.input.end, 0)
+    Py_INCREF(<object>storage)  # a signal handler might read what is buffered
+    try:
+        return perform(sys_recv, &call)
+    finally:
+        Py_DECREF(<object>storage)
+
+
+cdef inline bint is_served(object sock) except -1:
+    return type(sock) is served_class or check_class(sock)
+
+
+cdef bint check_class(object sock) except -1:
+    global served_class
+    if not isinstance(sock, base.socket):
+        return False
+    for name in own_calls:
+        if type(getattr(type(sock), name)) is not method_descriptor:
+            return False
+    served_class = type(sock)
+    return True
+
+
+cdef list kept_docs = borrow_docs(StreamTransportOps, (PureOps, stock))
