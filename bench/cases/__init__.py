@@ -92,7 +92,9 @@ SHORT = (
     "asyncio datagram echo, cpu time/used heap/*",
     "asyncio datagram echo, cpu time/fresh heap/50 flows of 8",
     "asyncio streams echo, cpu time/fresh heap/64B",
-    "asyncio streams echo, cpu time/used heap/64B",
+    "asyncio streams echo, cpu time/used heap/*",
+    "asyncio streams echo of messages, *",
+    "asyncio redis-py, *",
 )
 
 # A few of those, which a picture has room for.
@@ -118,6 +120,9 @@ PICTURED = (
     "ping-pong of processes, cpu time/free/64B/blocking",
     "asyncio * echo, cpu time/*/64B",
     "asyncio datagram echo, cpu time/*/50 flows of 8",
+    "asyncio streams echo of messages, *",
+    "asyncio redis-py, *",
+    "asyncio download by aioquic, *",
 )
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from harness.heaps import HEAPS
-from harness.implementations import name_of
+from harness.implementations import is_installed, name_of
 from harness.links import CPUS, Module
-from harness.programs import Child, c_program, python_peer
+from harness.programs import Child, MissingProgramError, c_program, python_peer
 from harness.registry import Run, case
 
 GROUP = "asyncio"
 CONNECTIONS = 50
+FEW_CONNECTIONS = 8
+MESSAGE = 100 * 1024  # bytes
 SAMPLE = 0.06  # seconds
 SIZES = (64, 1024, 16 * 1024)
 
@@ -45,7 +47,7 @@ def register(name: str, role: str, clock: str) -> None:
 
     @case(
         f"asyncio {name} echo, {clock} time", GROUP, heap=tuple(HEAPS), size=SIZES,
-        sample=SAMPLE, waits=True, peers=("uvloop",), where=lambda heap, size: heap == "fresh heap" or size == 64,
+        sample=SAMPLE, waits=True, peers=("uvloop",), where=lambda heap, size: heap == "fresh heap" or size <= 1024,
     )  # fmt: skip
     def echo(socket: Module, heap: str, size: int) -> Iterator[Run]:
         """One operation is a message there and back; each connection has one on its way. The load checks the bytes."""
@@ -76,6 +78,28 @@ for clock in ("wall", "cpu"):
     register("streams", "streams", clock)
     register_datagrams("datagram echo", "datagrams", clock, tuple(FLOWS), ("uvloop",))
     register_datagrams("datagram echo by batches", "datagram batches", clock, tuple(FLOWS)[:3], ())
+
+
+@case(
+    "asyncio streams echo of messages, cpu time", GROUP, size=(MESSAGE,), sample=SAMPLE, waits=True, peers=("uvloop",)
+)
+def echo_messages(socket: Module, size: int) -> Iterator[Run]:
+    """One operation is a message there and back, read by readexactly(); the load checks the bytes."""
+    cpus = CPUS or [None]
+    with python_peer("messages", name_of(socket), "used heap", cpu=cpus[0]) as server:
+        port = server.answer()
+        with c_program("load", "echo", port, FEW_CONNECTIONS, size, cpu=cpus[-1]) as load:
+            yield by_cpu_time(server, load)
+
+
+@case("asyncio download by aioquic, cpu time", GROUP, sample=SAMPLE, waits=True)
+def quic(socket: Module) -> Iterator[Run]:
+    """One operation is 20 MiB; client and server are one process."""
+    if not is_installed("aioquic"):
+        raise MissingProgramError("aioquic is not installed")
+    with python_peer("quic", name_of(socket)) as both:
+        both.answer()
+        yield both.run
 
 
 PIPELINED = 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib.util
 import shutil
@@ -15,13 +16,14 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from harness.implementations import is_installed
+from harness.implementations import installed, is_installed
 from harness.links import Module, payload
 from harness.programs import MissingProgramError
 from harness.registry import Run, case, check
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "redis_client.py"
 KEY, VALUE = b"key", payload(64)
+GETS = 100
 PATIENCE = 10.0  # seconds for the server to start
 
 
@@ -38,6 +40,31 @@ def redis_get(socket: Module) -> Iterator[Run]:
             check(value, VALUE)
 
         yield run
+
+
+@case("asyncio redis-py, 100 GETs pipelined", "asyncio", clock="cpu", sample=0.03, waits=True, peers=("uvloop",))
+def redis_pipeline(socket: Module) -> Iterator[Run]:
+    """One operation is a pipeline, by redis-py on asyncio's own loop and streams; CPU time of the client."""
+    with redis_server() as port:
+        from redis.asyncio import Redis
+
+        is_uvloop = hasattr(socket, "EventLoopPolicy")
+        with installed(socket):
+            loop = socket.new_event_loop() if is_uvloop else asyncio.SelectorEventLoop()
+            client = Redis(port=port, single_connection_client=True)
+            loop.run_until_complete(client.set(KEY, VALUE))
+
+        async def pipelines(n: int) -> None:
+            for _ in repeat(None, n):
+                pipeline = client.pipeline(transaction=False)
+                for _ in repeat(None, GETS):
+                    pipeline.get(KEY)
+                values = await pipeline.execute()
+            check(values, [VALUE] * GETS)
+
+        yield lambda n: loop.run_until_complete(pipelines(n))
+        loop.run_until_complete(client.aclose())
+        loop.close()
 
 
 def connect(socket: Module, port: int) -> Any:

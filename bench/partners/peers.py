@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import http.server
 import socket
 import socketserver
@@ -17,6 +18,7 @@ from harness.links import echo, set_mode
 from harness.quantities import RECEIVE_BUFFER
 from partners.page import Page
 
+MESSAGE = 100 * 1024  # bytes; what the echo of messages reads
 READ_SIZE = 64 * 1024  # bytes; what the streams echo asks for
 
 
@@ -69,6 +71,14 @@ async def echo_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     writer.close()
 
 
+async def echo_messages(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with contextlib.suppress(asyncio.IncompleteReadError):
+        while True:
+            writer.write(await reader.readexactly(MESSAGE))
+            await writer.drain()
+    writer.close()
+
+
 class EchoDatagrams(asyncio.DatagramProtocol):
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -88,6 +98,10 @@ async def make_protocol_server() -> asyncio.Server:
 
 async def make_streams_server() -> asyncio.Server:
     return await asyncio.start_server(echo_stream, "127.0.0.1", 0)
+
+
+async def make_messages_server() -> asyncio.Server:
+    return await asyncio.start_server(echo_messages, "127.0.0.1", 0, limit=2 * MESSAGE)
 
 
 def serve_echo(implementation: str, heap: str, make_server: Callable[[], Coroutine[Any, Any, asyncio.Server]]) -> None:
@@ -132,6 +146,14 @@ def serve_datagrams(implementation: str, heap: str, protocol: type[asyncio.Datag
         loop.run_until_complete(serve())
 
 
+def serve_quic(implementation: str) -> None:
+    """Downloads by aioquic, on asyncio's own loop with these datagrams."""
+    from partners import quic
+
+    with installed(load(implementation)):
+        asyncio.SelectorEventLoop().run_until_complete(quic.main())
+
+
 ROLES: dict[str, Callable[..., None]] = {
     "ping-pong": ping_pong,
     "http": serve_http,
@@ -140,6 +162,8 @@ ROLES: dict[str, Callable[..., None]] = {
     "datagrams": lambda implementation, heap: serve_datagrams(implementation, heap, EchoDatagrams),
     "datagram batches": lambda implementation, heap: serve_datagrams(implementation, heap, EchoBatches),
     "streams": lambda implementation, heap: serve_echo(implementation, heap, make_streams_server),
+    "messages": lambda implementation, heap: serve_echo(implementation, heap, make_messages_server),
+    "quic": serve_quic,
 }
 
 if __name__ == "__main__":
