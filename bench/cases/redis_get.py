@@ -49,10 +49,8 @@ def redis_pipeline(socket: Module) -> Iterator[Run]:
         from redis.asyncio import Redis
 
         is_uvloop = hasattr(socket, "EventLoopPolicy")
-        with installed(socket):
-            loop = socket.new_event_loop() if is_uvloop else asyncio.SelectorEventLoop()
-            client = Redis(port=port, single_connection_client=True)
-            loop.run_until_complete(client.set(KEY, VALUE))
+        loop = socket.new_event_loop() if is_uvloop else asyncio.SelectorEventLoop()
+        client = Redis(port=port)
 
         async def pipelines(n: int) -> None:
             for _ in repeat(None, n):
@@ -62,6 +60,9 @@ def redis_pipeline(socket: Module) -> Iterator[Run]:
                 values = await pipeline.execute()
             check(values, [VALUE] * GETS)
 
+        with installed(socket):  # while it connects
+            loop.run_until_complete(client.set(KEY, VALUE))
+            loop.run_until_complete(pipelines(1))
         yield lambda n: loop.run_until_complete(pipelines(n))
         loop.run_until_complete(client.aclose())
         loop.close()

@@ -20,6 +20,13 @@ else:
 class StreamTransport(StreamTransportOps, _SelectorSocketTransport):  # type: ignore[misc]
     """asyncio's transport of a connection, which receives straight into the buffer of a StreamReader."""
 
+    if not TYPE_CHECKING:
+        __slots__ = ops.SLOTS
+
+    def __init__(self, loop: Any, sock: Any, protocol: Any, *args: Any, **kwargs: Any) -> None:
+        self._sock = None  # for __del__, should the rest fail
+        super().__init__(loop, sock, protocol, *args, **kwargs)
+
 
 ops.bind_classes(StreamTransport, StreamProtocol)
 

@@ -31,6 +31,7 @@ from fastsock.compiled.asyncio.outbox cimport (
     release_outbox,
     send_outbox,
 )
+from fastsock.compiled.asyncio.slots cimport is_instance, slot, slot_offset
 from fastsock.compiled.datagrams.batch cimport Block, Messages
 from fastsock.compiled.datagrams.messages cimport perform_messages, sys_recvmmsg
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
@@ -43,23 +44,6 @@ from fastsock.compiled.syscalls.wait cimport perform
 
 cdef extern from "Python.h":
     int PySys_Audit(const char *event, const char *format, ...) except -1
-
-cdef extern from *:
-    """
-    #if PY_VERSION_HEX < 0x030C0000
-    #include <structmember.h>  /* PyMemberDef */
-    #endif
-
-    static Py_ssize_t fastsock_slot_offset(PyObject *descriptor)
-    {
-        return Py_IS_TYPE(descriptor, &PyMemberDescr_Type) ? ((PyMemberDescrObject *)descriptor)->d_member->offset : 0;
-    }
-    #define fastsock_is_instance(object, cls) PyObject_TypeCheck(object, (PyTypeObject *)(cls))
-    #define fastsock_slot_value(object, offset) (*(PyObject **)((char *)(object) + (offset)))
-    """
-    Py_ssize_t slot_offset "fastsock_slot_offset"(object descriptor) noexcept
-    bint is_instance "fastsock_is_instance"(object candidate, PyObject *cls) noexcept
-    PyObject *slot "fastsock_slot_value"(object holder, Py_ssize_t offset) noexcept
 
 cdef enum:
     DATAGRAM_COST = 2 * 1024  # bytes that receiving a datagram is set equal to (wait.pxd: when the GIL is kept)

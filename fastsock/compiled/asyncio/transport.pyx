@@ -15,6 +15,7 @@ from fastsock.pure.asyncio.transport import StreamTransportOps as PureOps
 
 from fastsock.compiled.asyncio.input cimport ReaderInput
 from fastsock.compiled.asyncio.protocol cimport StreamProtocolOps
+from fastsock.compiled.asyncio.slots cimport is_instance, slot, slot_offset
 from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.syscalls cimport base
 from fastsock.compiled.syscalls.call cimport Call, begin, sys_recv, sys_send
@@ -26,6 +27,19 @@ cdef tuple own_calls = ("recv_into", "send")
 cdef type method_descriptor = type(_socket.socket.recv)
 cdef type served_class = None    # the last class of sockets that has none
 cdef type protocol_class = None  # the one whose readers are received into
+
+# The attributes of asyncio's that are kept in slots, where C finds them at an offset.
+SLOTS = ("_sock", "_protocol", "_buffer", "_conn_lost", "_eof", "_empty_waiter")
+cdef PyObject *transport_class = NULL
+cdef Py_ssize_t offsets[6]
+
+cdef enum:
+    SOCK = 0  # indices of `offsets`
+    PROTOCOL = 1
+    BUFFER = 2
+    CONN_LOST = 3
+    EOF = 4
+    EMPTY_WAITER = 5
 
 # What asyncio says when one of these fails.
 cdef str NO_BUFFER = "Fatal error: protocol.get_buffer() call failed."
@@ -40,9 +54,9 @@ cdef class StreamTransportOps:
     def _read_ready(self):
         cdef ReaderInput reader
         cdef ssize_t size = 0
-        protocol, sock = self._protocol, self._sock
+        protocol, sock = value_of(self, PROTOCOL), value_of(self, SOCK)
         reader = reader_of(protocol) if type(protocol) is protocol_class else None
-        if reader is None or self._conn_lost or not is_served(sock):
+        if reader is None or value_of(self, CONN_LOST) or not is_served(sock):
             return stock._read_ready(self)
         failed = NO_BUFFER
         try:
@@ -64,14 +78,14 @@ cdef class StreamTransportOps:
     def write(self, data):
         cdef Call call
         cdef ssize_t sent
-        sock = self._sock
+        sock = value_of(self, SOCK)
         if (
             not PyBytes_CheckExact(data)
             or PyBytes_GET_SIZE(data) == 0
-            or self._eof
-            or self._conn_lost
-            or self._buffer
-            or self._empty_waiter is not None
+            or value_of(self, EOF)
+            or value_of(self, CONN_LOST)
+            or value_of(self, BUFFER)
+            or value_of(self, EMPTY_WAITER) is not None
             or not is_served(sock)
         ):
             return stock.write(self, data)
@@ -91,9 +105,26 @@ cdef class StreamTransportOps:
 
 def bind_classes(type transport, type protocol):
     """Let the transports of this class be served by the methods of this module where they have such a protocol."""
-    global protocol_class
+    global protocol_class, transport_class
+    cdef int i
+    for i in range(6):
+        offsets[i] = slot_offset(vars(transport)[SLOTS[i]])
+        if offsets[i] == 0:
+            raise TypeError(f"the class needs a slot {SLOTS[i]}")
+    Py_INCREF(transport)
+    transport_class = <PyObject *>transport
     protocol_class = protocol
     own_methods(transport, StreamTransportOps, dict(vars(stock)))
+
+
+cdef inline object value_of(StreamTransportOps self, int index):
+    """The value of one of SLOTS."""
+    cdef PyObject *value = NULL
+    if is_instance(self, transport_class):
+        value = slot(self, offsets[index])
+    if value == NULL:
+        raise AttributeError(SLOTS[index])
+    return <object>value
 
 
 cdef inline ReaderInput reader_of(StreamProtocolOps protocol):

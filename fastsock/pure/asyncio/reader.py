@@ -66,9 +66,14 @@ class StreamReaderOps(asyncio.StreamReader):
 
         Raises ValueError for a line of more than `limit` bytes. It is dropped up to its end, or what is buffered of it.
         """
-        size = self._buffer.find(b"\n") + 1
+        buffer = self._buffer
+        size = buffer.find(b"\n") + 1
         if 0 < size <= self._limit + 1 and self._exception is None:
-            return self._take(size)
+            if size > SMALL_SIZE or self._paused:
+                return self._take(size)
+            line = bytes(buffer[:size])
+            del buffer[:size]
+            return line
         return await super().readline()
 
     async def read_frame(self) -> bytes:

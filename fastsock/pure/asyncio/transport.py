@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+SLOTS = ()  # the attributes of asyncio's that are kept in slots
+
 
 class StreamTransportOps:
     """Receives straight into a StreamReader's buffer, to be mixed into asyncio's transport."""
