@@ -16,7 +16,7 @@ from types import ModuleType
 CHOICES = ("auto", "compiled", "pure")
 TOPICS = ("sockets.objects", "sockets.ops", "datagrams.ops", "streams.stream", "constants")
 # Imported with fastsock.asyncio, not before: who does not use asyncio does not pay for it.
-ASYNCIO_TOPICS = ("asyncio.datagrams", "asyncio.protocol", "asyncio.reader", "asyncio.transport")
+ASYNCIO_TOPICS = ("asyncio.datagrams", "asyncio.protocol", "asyncio.reader", "asyncio.transport", "asyncio.writer")
 
 
 def load(backend: str) -> list[ModuleType]:

@@ -85,15 +85,6 @@ class StreamWriter(StdlibWriter):  # type: ignore[misc,valid-type]
     __module__ = "fastsock.asyncio"
     _transport: Any
 
-    async def drain(self) -> None:
-        """Wait until the transport has room again, as asyncio's does."""
-        if self._reader is not None and (error := self._reader.exception()) is not None:
-            raise error
-        if self._transport.is_closing():
-            await asyncio.sleep(0)  # for connection_lost() to be called
-        if self._protocol._paused or self._protocol._connection_lost:
-            await self._protocol._drain_helper()
-
     async def start_tls(
         self,
         sslcontext: ssl.SSLContext,
@@ -125,6 +116,8 @@ class StreamWriter(StdlibWriter):  # type: ignore[misc,valid-type]
         if reader is not None:
             reader._transport = transport  # up to 3.13 asyncio's goes on to pause the one below
 
+
+load_topic("asyncio.writer").bind_writer_class(StreamWriter)
 
 # A transport asks the class: one that is no BufferedProtocol is handed bytes.
 Buffered: type = asyncio.BufferedProtocol if hasattr(StreamProtocolOps, "get_buffer") else asyncio.BaseProtocol

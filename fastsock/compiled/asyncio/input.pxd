@@ -1,13 +1,6 @@
+from fastsock.compiled.asyncio.coroutine cimport Coroutine
 from fastsock.compiled.streams.buffer cimport Buffer
 from fastsock.compiled.streams.framing cimport Found, Frame, Framing
-
-
-cdef class Waiting:
-    """A read that waits for the reader's `_waiter`."""
-    cdef object waiter
-    cdef Py_ssize_t exact        # bytes, if it takes just as many
-
-    cdef bint is_ready(self) except -1
 
 
 cdef class ReaderInput:
@@ -18,7 +11,7 @@ cdef class ReaderInput:
     cdef bytes delimiter
     cdef object limit_object
     cdef Py_ssize_t limit
-    cdef Waiting pending         # the call that waits for `_waiter`
+    cdef Coroutine pending       # the call that waits for `_waiter`
     cdef public object _loop
     cdef public object _waiter
     cdef public object _exception

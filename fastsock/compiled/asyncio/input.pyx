@@ -8,6 +8,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from libc.stdint cimport INT64_MAX, UINT64_MAX, uint64_t
 
+from fastsock.compiled.asyncio.coroutine cimport Coroutine
 from fastsock.compiled.streams.buffer cimport (
     append,
     buffered,
@@ -23,13 +24,6 @@ from fastsock.compiled.streams.framing cimport DELIMITED, PARTIAL, TOO_LARGE, WH
 cdef enum:
     LARGE_SIZE = 32 * 1024           # bytes; from there on an exact read is received into its result
     LARGEST_SIZE = 16 * 1024 * 1024  # bytes; up to there: a promise of more is not believed before it is kept
-
-
-cdef class Waiting:
-
-    cdef bint is_ready(self) except -1:
-        """Whether the call can end by what is buffered."""
-        return True
 
 
 cdef class ReaderInput:
@@ -88,7 +82,7 @@ cdef class ReaderInput:
 
     cdef int make_room(self) except -1:
         """Make room for the next bytes behind what is buffered."""
-        cdef Waiting pending = self.pending
+        cdef Coroutine pending = self.pending
         cdef Py_ssize_t size = buffered(&self.input)
         if (
             pending is not None

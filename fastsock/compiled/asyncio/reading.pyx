@@ -1,182 +1,37 @@
 """A read of a StreamReader as an awaitable object.
 
-It is a coroutine in the sense of collections.abc: an object with send, throw and close. It does nothing before it is
-awaited, gives what is there without a turn of the loop, and is woken only by what it can use.
+It gives what is there without a turn of the loop (`coroutine.pyx`), and is woken only by what it can use.
 """
 
 from asyncio import IncompleteReadError, LimitOverrunError
 
 cimport cython
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from cpython.object cimport PyObject
-from cpython.ref cimport Py_DECREF, Py_INCREF
 from libc.stdint cimport UINT64_MAX
 
 from fastsock._common.asyncio_streams import as_separators, too_large
 
-from fastsock.compiled.asyncio.input cimport ReaderInput, Waiting
+from fastsock.compiled.asyncio.coroutine cimport WAIT, Coroutine, bind_slots
+from fastsock.compiled.asyncio.input cimport ReaderInput
 from fastsock.compiled.streams.buffer cimport buffered, consume, discard, drop, lend, shrink
 from fastsock.compiled.streams.framing cimport DELIMITED, MALFORMED, PARTIAL, TOO_LARGE, WHOLE, Found, Frame
 
-cdef extern from *:
-    """
-    /* Cython has no way to write a slot that returns a value without a StopIteration. */
-    static void fastsock_set_send(PyObject *cls, void *send, void *next)
-    {
-        PyTypeObject *type = (PyTypeObject *)cls;
-        type->tp_as_async->am_send = (sendfunc)send;
-        type->tp_iternext = (iternextfunc)next;
-    #ifdef Py_TPFLAGS_HAVE_AM_SEND
-        type->tp_flags |= Py_TPFLAGS_HAVE_AM_SEND;
-    #endif
-    }
-    """
-    void set_send "fastsock_set_send"(object cls, void *send, void *next) noexcept
-
-cdef extern from "Python.h":
-    int PyIter_Send(PyObject *iterator, PyObject *value, PyObject **result) except -1
-    int PyErr_WarnFormat(object category, Py_ssize_t stack_level, const char *format, ...) except -1
-    void PyErr_SetObject(object kind, PyObject *value) noexcept
-    void PyErr_Fetch(PyObject **kind, PyObject **value, PyObject **traceback) noexcept
-    void PyErr_Restore(PyObject *kind, PyObject *value, PyObject *traceback) noexcept
-    void PyErr_WriteUnraisable(PyObject *thing) noexcept
-
-cdef enum:
-    RETURNED = 0  # PySendResult's
-    YIELDED = 1
-
-    NEW = 0       # states of a call
-    WAITING = 1
-    ENDED = 2
-
 cdef bytes NEWLINE = b"\n"
 cdef list NEWLINES = [NEWLINE]
-cdef object WAIT = object()  # what a call is to do
 cdef tuple NAMES = (  # by Kind
     "read", "read", "readexactly", "readuntil", "readline", "readline", "read_frame", "read_frames", "read_frames"
 )
 
 
 @cython.final
-@cython.freelist(64)
-cdef class Reading(Waiting):
+cdef class Reading(Coroutine):
     """One call of a reader's, as a coroutine."""
 
-    def __dealloc__(self):
-        cdef PyObject *kind
-        cdef PyObject *value
-        cdef PyObject *traceback
-        if self.state == NEW and self.reader is not None:
-            PyErr_Fetch(&kind, &value, &traceback)
-            try:
-                PyErr_WarnFormat(
-                    RuntimeWarning, 1, b"coroutine 'StreamReader.%U' was never awaited", <PyObject *>NAMES[self.kind]
-                )
-            except BaseException:
-                PyErr_WriteUnraisable(NULL)
-            PyErr_Restore(kind, value, traceback)
-
-    def __await__(self):
-        if self.state != NEW:
-            raise RuntimeError(
-                "coroutine is being awaited already" if self.state == WAITING else
-                "cannot reuse already awaited coroutine"
-            )
-        return self
-
-    def __next__(self):
-        return self.send(None)
-
-    def send(self, value, /):
-        cdef PyObject *result
-        cdef int status = self.go_on(value, &result)
-        made = <object>result
-        Py_DECREF(made)
-        if status == RETURNED:
-            raise StopIteration(made)
-        return made
-
-    def throw(self, kind, value=None, traceback=None, /):
-        iterator, self.iterator = self.iterator, None
-        if self.state != WAITING:
-            self.state = ENDED
-            raise value if isinstance(value, BaseException) else kind
-        self.state = ENDED
-        try:
-            if value is None and traceback is None:  # several arguments are deprecated
-                iterator.throw(kind)
-            else:
-                iterator.throw(kind, value, traceback)
-        finally:
-            self.end_wait()
-        raise RuntimeError("the future went on waiting")
-
-    def close(self):
-        iterator, self.iterator = self.iterator, None
-        state, self.state = self.state, ENDED
-        if state == WAITING:
-            self.end_wait()
-            iterator.close()
-
-    @property
-    def __name__(self):
-        return NAMES[self.kind]
-
-    @property
-    def __qualname__(self):
+    cdef str qualified_name(self):
         return f"StreamReader.{NAMES[self.kind]}"
 
-    @property
-    def cr_running(self):
-        return False
-
-    @property
-    def cr_await(self):
-        return self.iterator
-
-    cdef int go_on(self, value, PyObject **result) except -1:
-        cdef int status
-        cdef ReaderInput reader = self.reader
-        result[0] = NULL  # as the caller expects it behind an error
-        if self.state == NEW:
-            if value is not None:
-                raise TypeError("can't send non-None value to a just-started coroutine")
-            self.state = ENDED
-            self.begin()
-        elif self.state == ENDED:
-            raise RuntimeError("cannot reuse already awaited coroutine")
-        else:
-            status = self.send_on(value, result)
-            if status == YIELDED:
-                return YIELDED
-            Py_DECREF(<object>result[0])
-            result[0] = NULL
-            self.waited = True
-        made = self.attempt() if reader.exposed is None else self.attempt_exposed()
-        if made is WAIT:
-            self.begin_wait()
-            return self.send_on(None, result)
-        Py_INCREF(made)
-        result[0] = <PyObject *>made
-        return RETURNED
-
-    cdef int send_on(self, value, PyObject **result) except -1:
-        """Let the future go on; behind it the reader waits for it no more."""
-        cdef int status = RETURNED
-        iterator, self.iterator = self.iterator, None
-        self.state = ENDED
-        try:
-            status = PyIter_Send(<PyObject *>iterator, <PyObject *>value, result)
-            if status == YIELDED:
-                self.state = WAITING
-                self.iterator = iterator
-        finally:
-            if self.state != WAITING:
-                self.end_wait()
-        return status
-
     cdef int begin_wait(self) except -1:
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         if reader._waiter is not None:
             name = "readuntil" if self.kind in (LINE, ITEM) else NAMES[self.kind]
             raise RuntimeError(f"{name}() called while another coroutine is already waiting for incoming data")
@@ -192,14 +47,14 @@ cdef class Reading(Waiting):
         return 0
 
     cdef int end_wait(self) except -1:
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         self.waiter = reader._waiter = None
         if reader.pending is self:
             reader.pending = None
         return 0
 
     cdef bint is_ready(self) except -1:
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         cdef Frame frame
         cdef Py_ssize_t end, searched
         if self.kind == EXACTLY:
@@ -212,6 +67,7 @@ cdef class Reading(Waiting):
 
     cdef int begin(self) except -1:
         """Look at the arguments, in asyncio's order."""
+        cdef ReaderInput reader = <ReaderInput>self.target
         if self.kind == EXACTLY and self.size < 0:
             raise ValueError("readexactly size can not be less than zero")
         if self.kind == UNTIL:
@@ -221,20 +77,22 @@ cdef class Reading(Waiting):
                 self.separators = as_separators(self.separator)
         elif self.kind in (LINE, ITEM):
             self.separators = NEWLINES
-        if self.reader._exception is not None:
-            raise self.reader._exception
+        if reader._exception is not None:
+            raise reader._exception
         return 0
 
-    cdef object attempt_exposed(self):
-        self.reader.pull()
-        try:
-            return self.attempt()
-        finally:
-            self.reader.push()
-
     cdef object attempt(self):
-        """The call's result by what is there, or WAIT."""
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
+        if reader.exposed is None:
+            return self.attempt_buffered()
+        reader.pull()
+        try:
+            return self.attempt_buffered()
+        finally:
+            reader.push()
+
+    cdef object attempt_buffered(self):
+        cdef ReaderInput reader = <ReaderInput>self.target
         cdef Py_ssize_t size = buffered(&reader.input)
         if self.kind == EXACTLY:
             if self.size == 0:
@@ -259,16 +117,18 @@ cdef class Reading(Waiting):
         return self.read_frame()
 
     cdef object take(self, Py_ssize_t size):
-        data = consume(&self.reader.input, size)
-        if self.reader._paused:
-            self.reader.resume()
+        cdef ReaderInput reader = <ReaderInput>self.target
+        data = consume(&reader.input, size)
+        if reader._paused:
+            reader.resume()
         return data
 
     cdef object incomplete(self, expected):
-        return IncompleteReadError(consume(&self.reader.input, buffered(&self.reader.input)), expected)
+        cdef ReaderInput reader = <ReaderInput>self.target
+        return IncompleteReadError(consume(&reader.input, buffered(&reader.input)), expected)
 
     cdef object read_all(self):
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         if self.blocks is None:
             self.blocks = []
         while True:
@@ -282,7 +142,7 @@ cdef class Reading(Waiting):
             self.blocks.append(self.take(min(reader.limit, buffered(&reader.input))))
 
     cdef object read_until(self):
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         cdef Py_ssize_t end = 0
         cdef Py_ssize_t searched = 0
         cdef Py_ssize_t at = reader.search(self.separators, &end, &searched)
@@ -297,7 +157,7 @@ cdef class Reading(Waiting):
         return self.take(end)
 
     cdef object read_line(self):
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         cdef Py_ssize_t end
         try:
             line = self.read_until()
@@ -316,7 +176,7 @@ cdef class Reading(Waiting):
         return line
 
     cdef object read_frame(self):
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         cdef Frame frame
         cdef Found found = reader.find_frame(0, &frame)
         cdef Py_ssize_t position = 0
@@ -353,7 +213,7 @@ cdef class Reading(Waiting):
 
     cdef object view_frames(self, Frame *frame):
         """The frames as memoryviews of a part of the buffer, which then is not written to again."""
-        cdef ReaderInput reader = self.reader
+        cdef ReaderInput reader = <ReaderInput>self.target
         cdef Py_ssize_t position = 0
         cdef list sizes = []
         while True:
@@ -367,17 +227,4 @@ cdef class Reading(Waiting):
         return [whole[start:end] for start, end in sizes]
 
 
-cdef int send_reading(PyObject *reading, PyObject *value, PyObject **result) except -1:
-    return (<Reading>reading).go_on(<object>value, result)
-
-
-cdef PyObject *next_reading(PyObject *reading) except NULL:
-    cdef PyObject *result
-    if (<Reading>reading).go_on(None, &result) == RETURNED:
-        PyErr_SetObject(StopIteration, result)
-        Py_DECREF(<object>result)
-        return NULL
-    return result
-
-
-set_send(Reading, <void *>send_reading, <void *>next_reading)
+bind_slots(Reading)

@@ -29,9 +29,9 @@ cdef type served_class = None    # the last class of sockets that has none
 cdef type protocol_class = None  # the one whose readers are received into
 
 # The attributes of asyncio's that are kept in slots, where C finds them at an offset.
-SLOTS = ("_sock", "_protocol", "_buffer", "_conn_lost", "_eof", "_empty_waiter")
+SLOTS = ("_sock", "_protocol", "_buffer", "_conn_lost", "_eof", "_empty_waiter", "_closing")
 cdef PyObject *transport_class = NULL
-cdef Py_ssize_t offsets[6]
+cdef Py_ssize_t offsets[7]
 
 cdef enum:
     SOCK = 0  # indices of `offsets`
@@ -40,6 +40,7 @@ cdef enum:
     CONN_LOST = 3
     EOF = 4
     EMPTY_WAITER = 5
+    CLOSING = 6
 
 # What asyncio says when one of these fails.
 cdef str NO_BUFFER = "Fatal error: protocol.get_buffer() call failed."
@@ -75,6 +76,9 @@ cdef class StreamTransportOps:
         if size == 0:
             self._read_ready__on_eof()
 
+    def is_closing(self):
+        return value_of(self, CLOSING)
+
     def write(self, data):
         cdef Call call
         cdef ssize_t sent
@@ -107,7 +111,7 @@ def bind_classes(type transport, type protocol):
     """Let the transports of this class be served by the methods of this module where they have such a protocol."""
     global protocol_class, transport_class
     cdef int i
-    for i in range(6):
+    for i in range(7):
         offsets[i] = slot_offset(vars(transport)[SLOTS[i]])
         if offsets[i] == 0:
             raise TypeError(f"the class needs a slot {SLOTS[i]}")
