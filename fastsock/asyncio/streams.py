@@ -74,6 +74,9 @@ class StreamReader(StreamReaderOps, StdlibReader, metaclass=ReaderType):  # type
                 setattr(cls, name, getattr(StdlibReader, name))
 
 
+load_topic("asyncio.reader").bind_reader_class(StreamReader, StdlibReader)
+
+
 def is_replaced(cls: type, name: str) -> bool:
     """Whether a subclass of StreamReader has that attribute of its own."""
     return any(name in vars(base) for base in cls.__mro__[: cls.__mro__.index(StreamReader)])

@@ -30,8 +30,10 @@ from fastsock.compiled.asyncio.reading cimport (
     Reading,
     new_reading,
 )
-from fastsock.compiled.descriptors cimport borrow_docs
+from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 from fastsock.compiled.streams.buffer cimport append, buffered
+
+cdef object plain_read  # the method of the class that users get
 
 
 cdef class StreamReaderOps(ReaderInput):
@@ -61,7 +63,7 @@ The reads of asyncio's StreamReader, faster, and frames."""
 
     def read(self, n=-1):
         cdef Py_ssize_t size = n
-        if size < 0 and type(self).read is not StreamReaderOps.read:
+        if size < 0 and type(self).read is not plain_read:
             return self._read_by_asyncio(n)  # by calls of the subclass's read()
         return new_reading(self, ALL if size < 0 else ANY, size)
 
@@ -123,6 +125,13 @@ The reads of asyncio's StreamReader, faster, and frames."""
             self._waiter = None
             if not waiter.cancelled():
                 waiter.set_exception(exc)
+
+
+def bind_reader_class(cls, stock):
+    """Give the class of readers the methods of StreamReaderOps as its own; `stock` is asyncio's."""
+    global plain_read
+    own_methods(<type>cls, StreamReaderOps, dict(vars(stock)))
+    plain_read = cls.read
 
 
 cdef list kept_docs = borrow_docs(StreamReaderOps, (PureReader,))

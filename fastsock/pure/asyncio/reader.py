@@ -196,3 +196,7 @@ class StreamReaderOps(asyncio.StreamReader):
             raise too_large(None, searched, self._max_size)
         more = len(self._buffer) + 1
         return more, more, more
+
+
+def bind_reader_class(cls: type, stock: type) -> None:
+    """Give the class of readers the methods of StreamReaderOps as its own; `stock` is asyncio's."""
