@@ -61,7 +61,10 @@ async def end_tasks() -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """`run` is each kind in turn, `run_ours` each of ours, `run_asyncio` all but those on uvloop."""
+    """`run` is each kind in turn, `run_ours` each of ours, `run_asyncio` all but those on uvloop.
+
+    `run_program` is the latter, and asyncio's own loop after install().
+    """
     chosen = metafunc.config.getoption("--backends").split(",")
     ours = [backend for backend in OURS if backend in chosen]
     on_uvloop = [f"{backend} on uvloop" for backend in ours] if HAS_UVLOOP else []
@@ -69,6 +72,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "run": ["stock", *ours, *(["uvloop"] if HAS_UVLOOP else []), *on_uvloop],
         "run_ours": [*ours, *on_uvloop],
         "run_asyncio": ["stock", *ours],
+        "run_program": ["stock", *ours, *(f"{backend} installed" for backend in ours)],
         "aio": ["stock", *ours, *(f"{backend} installed" for backend in ours), *on_uvloop],
     }
     for name, values in kinds.items():
@@ -95,6 +99,17 @@ def run_ours(request: pytest.FixtureRequest) -> Runner:
 @pytest.fixture
 def run_asyncio(request: pytest.FixtureRequest) -> Runner:
     return runner_of(request)
+
+
+@pytest.fixture
+def run_program(request: pytest.FixtureRequest) -> Iterator[Runner]:
+    """EventLoop, and asyncio's own loop after install()."""
+    backend, _, how = request.param.partition(" ")
+    if not how:
+        yield runner_of(request)
+        return
+    with request.getfixturevalue("implementations")[backend].installed():
+        yield Runner(request.param, None)
 
 
 class Combination:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 
 import pytest
 
 from tests.asyncio.support import until
 
 SIZE = 1024 * 1024
+HAS_DNSPYTHON = importlib.util.find_spec("dns") is not None
 
 
 @pytest.mark.parametrize("lost", [0, 25])
-def test_aioquic(run_asyncio, certificates, lost):
+def test_aioquic(run_program, certificates, lost):
     """A file goes up and comes down whole, though each end loses every 25th datagram."""
     pytest.importorskip("aioquic")
     from aioquic.asyncio import QuicConnectionProtocol, connect, serve
@@ -46,7 +48,7 @@ def test_aioquic(run_asyncio, certificates, lost):
         )
         port = server._transport.get_extra_info("sockname")[1]
         async with connect("127.0.0.1", port, configuration=client_side, create_protocol=Losing) as client:
-            assert type(client._transport).__name__.startswith("_Selector") == (run_asyncio.kind == "stock")
+            assert type(client._transport).__name__.startswith("_Selector") == (run_program.kind == "stock")
             reader, writer = await client.create_stream()
             data = bytes(range(256)) * (SIZE // 256)
             writer.write(data)
@@ -54,13 +56,12 @@ def test_aioquic(run_asyncio, certificates, lost):
             assert await reader.read() == data
         server.close()
 
-    run_asyncio(main)
-    assert run_asyncio.errors == []
+    run_program(main)
+    assert run_program.errors == []
 
 
-def test_dnspython(run_asyncio):
+def ask_by_dnspython(run):
     """Questions and answers over UDP, each by an endpoint of its own."""
-    pytest.importorskip("dns")
     import dns.asyncquery
     import dns.message
     import dns.rrset
@@ -88,5 +89,17 @@ def test_dnspython(run_asyncio):
         transport.close()
         await until(transport.is_closing)
 
-    run_asyncio(main)
-    assert run_asyncio.errors == []
+    run(main)
+    assert run.errors == []
+
+
+@pytest.mark.skipif(not HAS_DNSPYTHON, reason="no dnspython")
+def test_dnspython(run):
+    """On each loop, on uvloop with our endpoint as the server's."""
+    ask_by_dnspython(run)
+
+
+@pytest.mark.skipif(not HAS_DNSPYTHON, reason="no dnspython")
+def test_dnspython_after_install(run_program):
+    """On asyncio's own loop too."""
+    ask_by_dnspython(run_program)
