@@ -117,3 +117,18 @@ def test_any_sequence(fastsock, seed):
         assert states[0] == states[1], done
     finally:
         loop.close()
+
+
+def test_read_to_the_end_resumes(fastsock):
+    """So it does where the bytes that paused the transport were taken out of `_buffer`."""
+    loop = asyncio.new_event_loop()
+    try:
+        both = [Driven(cls, loop, 1) for cls in (asyncio.StreamReader, fastsock.asyncio.StreamReader)]
+        for each in both:
+            for step in (("feed_data", b"much"), ("buffer", "clear"), ("feed_eof",)):
+                each.step(*step)
+            assert each.transport.paused
+            each.step("read", -1)
+            assert each.state()[1:3] == (b"", (False, False))
+    finally:
+        loop.close()

@@ -137,6 +137,7 @@ cdef class Reading(Coroutine):
             if buffered(&reader.input) == 0:
                 if not reader._eof and not self.waited:
                     return WAIT
+                reader.resume()  # it may be paused if the bytes left by `_buffer`
                 return b"".join(self.blocks)
             self.waited = False
             self.blocks.append(self.take(min(reader.limit, buffered(&reader.input))))
