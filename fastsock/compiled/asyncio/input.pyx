@@ -6,7 +6,7 @@ Who asks for it gets one: then the bytes are in there between the calls, for as 
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
-from libc.stdint cimport INT64_MAX, UINT64_MAX, uint64_t
+from libc.stdint cimport INT64_MAX
 
 from fastsock.compiled.asyncio.coroutine cimport Coroutine
 from fastsock.compiled.streams.buffer cimport (
@@ -19,7 +19,7 @@ from fastsock.compiled.streams.buffer cimport (
     reserve,
     reserve_exactly,
 )
-from fastsock.compiled.streams.framing cimport DELIMITED, PARTIAL, TOO_LARGE, WHOLE, Found, Frame, find, find_prefixed
+from fastsock.compiled.streams.framing cimport DELIMITED, Found, Frame, find, find_delimited, find_prefixed
 
 cdef enum:
     LARGE_SIZE = 32 * 1024           # bytes; from there on an exact read is received into its result
@@ -178,24 +178,12 @@ cdef class ReaderInput:
         """The frame that begins there."""
         cdef const char *data = self.input.data + self.input.start + position
         cdef Py_ssize_t size = buffered(&self.input) - position
-        cdef Py_ssize_t at, skipped
+        cdef Py_ssize_t searched = 0
         if self.framing.prefix != DELIMITED:
             return find_prefixed(&self.framing, data, size, frame)
-        if position == 0 and self.separator is not self.delimiter:
+        if position > 0:
+            return find_delimited(&self.framing, self.delimiter, data, size, &searched, frame)
+        if self.separator is not self.delimiter:
             self.separator = self.delimiter
             self.input.searched = 0
-        skipped = self.input.searched if position == 0 else 0
-        at = find(
-            data + skipped, size - skipped, PyBytes_AS_STRING(self.delimiter), PyBytes_GET_SIZE(self.delimiter)
-        )
-        frame.start = 0
-        if at >= 0:
-            frame.size = skipped + at
-            frame.total = <Py_ssize_t>frame.size + PyBytes_GET_SIZE(self.delimiter)
-            return TOO_LARGE if frame.size > self.framing.max_size else WHOLE
-        skipped = max(0, size + 1 - PyBytes_GET_SIZE(self.delimiter))
-        if position == 0:
-            self.input.searched = skipped
-        frame.size = UINT64_MAX
-        frame.total = 2 * size + 1
-        return TOO_LARGE if <uint64_t>skipped > self.framing.max_size else PARTIAL
+        return find_delimited(&self.framing, self.delimiter, data, size, &self.input.searched, frame)

@@ -1,1 +1,1 @@
-"""class SocketStream (`stream`), its buffers (`buffer`), and how frames are marked (`framing`)."""
+"""class SocketStream (`stream`), what its methods are made of, its buffers (`buffer`), and how frames are marked."""

@@ -1,6 +1,7 @@
 """The ends of a frame: behind a length prefix, a varint (protobuf's), or in front of a delimiter."""
 
-from libc.stdint cimport uint64_t
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from libc.stdint cimport UINT64_MAX, uint64_t
 from libc.string cimport memchr, memcmp
 
 cdef enum:
@@ -87,6 +88,34 @@ cdef inline Found read_varint(const unsigned char *data, Py_ssize_t buffered, Fr
             frame.start = i + 1
             return WHOLE
     return MALFORMED
+
+
+cdef inline Found find_delimited(
+    const Framing *framing, bytes delimiter, const char *data, Py_ssize_t size, Py_ssize_t *searched, Frame *frame
+) noexcept:
+    """Find the first frame of the bytes. `searched` of them are known to hold no delimiter; more, if none is found."""
+    cdef Py_ssize_t delimiter_size = PyBytes_GET_SIZE(delimiter)
+    cdef Py_ssize_t at = find(data + searched[0], size - searched[0], PyBytes_AS_STRING(delimiter), delimiter_size)
+    frame.start = 0
+    if at >= 0:
+        frame.size = searched[0] + at
+        frame.total = <Py_ssize_t>frame.size + delimiter_size
+        return TOO_LARGE if frame.size > framing.max_size else WHOLE
+    searched[0] = max(0, size + 1 - delimiter_size)
+    frame.size = UINT64_MAX
+    frame.total = 2 * size + 1
+    return TOO_LARGE if <uint64_t>searched[0] > framing.max_size else PARTIAL
+
+
+cdef inline bint has_delimiter(const char *data, Py_ssize_t size, bytes delimiter) except -1:
+    """Return whether a reader would find the delimiter too early, be it only together with that at the frame's end."""
+    cdef Py_ssize_t delimiter_size = PyBytes_GET_SIZE(delimiter)
+    cdef Py_ssize_t overlap = min(delimiter_size - 1, size)
+    if find(data, size, PyBytes_AS_STRING(delimiter), delimiter_size) >= 0:
+        return True
+    if overlap == 0:
+        return False
+    return delimiter in PyBytes_FromStringAndSize(data + size - overlap, overlap) + delimiter[:-1]
 
 
 cdef inline Py_ssize_t find(const char *data, Py_ssize_t size, const char *wanted, Py_ssize_t wanted_size) noexcept:

@@ -34,6 +34,14 @@ cdef inline void begin_vector(Vector *vector) noexcept:
     vector.views = vector.inline_views
 
 
+cdef inline void add_to_vector(Vector *vector, const void *data, Py_ssize_t size) noexcept:
+    """One part more, of those that there is room for without the heap."""
+    vector.iovecs[vector.count].iov_base = <void *>data
+    vector.iovecs[vector.count].iov_len = size
+    vector.count += 1
+    vector.size += size
+
+
 cdef inline int lock_vector(object buffers, bint writable, Vector *vector) except -1:
     """Lock each of a list's or tuple's buffers, until release_vector; False, with none locked, if one can't be."""
     cdef int locked

@@ -8,8 +8,8 @@ from asyncio import IncompleteReadError
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fastsock._common.asyncio_streams import current_loop, too_large
-from fastsock._common.stream_parameters import DELIMITED, check
-from fastsock.pure.streams.stream import LONGEST_VARINT, PREFIXES
+from fastsock._common.stream_parameters import check
+from fastsock.pure.streams.framing import framing_of
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -40,9 +40,7 @@ class StreamReaderOps(asyncio.StreamReader):
         delimiter: ReadableBuffer | None = None,
         max_size: int = 2**20,
     ) -> None:
-        self._prefix, little, self._delimiter, self._max_size = check(prefix, byteorder, delimiter, max_size)
-        codec = PREFIXES.get((self._prefix, little))
-        self._unpack = codec[0] if codec else None
+        self._framing = framing_of(*check(prefix, byteorder, delimiter, max_size), too_large)
         super().__init__(limit, current_loop() if loop is None else loop)
         if self._source_traceback:
             del self._source_traceback[-1]  # this call
@@ -105,7 +103,7 @@ class StreamReaderOps(asyncio.StreamReader):
         frames: list[Any] = [memory[start:end]]
         position = behind
         try:
-            while (found := self._find_frame(position))[2] <= len(data):
+            while (found := self._framing.find(data, position))[2] <= len(data):
                 start, end, position = found
                 frames.append(memory[start:end])
         except (asyncio.LimitOverrunError, ValueError):  # these are the next call's
@@ -134,68 +132,18 @@ class StreamReaderOps(asyncio.StreamReader):
             self._maybe_resume_transport()  # type: ignore[attr-defined]
 
     async def _await_frame(self, name: str) -> tuple[int, int, int]:
-        """What _find_frame() says of the first frame, once it is there."""
+        """Where the first frame begins and ends, and what is behind it begins, once it is there."""
         if self._exception is not None:
             raise self._exception
         while True:
-            start, end, behind = self._find_frame(0)
+            start, end, behind = self._framing.find(self._buffer, 0)
             if behind <= len(self._buffer):
                 return start, end, behind
             if self._eof:
                 partial = bytes(self._buffer)
                 self._buffer.clear()
-                raise IncompleteReadError(partial, None if self._prefix == DELIMITED else behind)
+                raise IncompleteReadError(partial, self._framing.expected(behind))
             await self._wait_for_data(name)  # type: ignore[attr-defined]
-
-    def _find_frame(self, position: int) -> tuple[int, int, int]:
-        """(start, end, behind it) of the frame that begins there; it is whole if _buffer goes up to behind it.
-
-        Of one whose size is not known yet, they say how many bytes it takes to go on.
-        """
-        data = self._buffer
-        if self._delimiter is not None:
-            at = data.find(self._delimiter, position)
-            size = (len(data) + 1 - len(self._delimiter) if at < 0 else at) - position
-            if size > self._max_size:
-                raise too_large(
-                    None if at < 0 else size, max(0, size) if at < 0 else len(self._delimiter), self._max_size
-                )
-            return (len(data) + 1,) * 3 if at < 0 else (position, at, at + len(self._delimiter))
-        if self._unpack is not None:
-            start = position + self._prefix
-            if start > len(data):
-                return start, start, start
-            (size,) = self._unpack(data, position)
-        else:
-            size, start = 0, position
-            while True:
-                if start == len(data):
-                    return start + 1, start + 1, start + 1
-                byte = data[start]
-                size |= (byte & 0x7F) << 7 * (start - position)
-                start += 1
-                if byte < 0x80:
-                    break
-                if start == position + LONGEST_VARINT:
-                    size = 2**64
-                    break
-            if size >= 2**64:
-                raise ValueError("a frame's varint has more than 64 bits")
-        if size > self._max_size:
-            raise too_large(size, start - position, self._max_size)
-        return start, start + size, start + size
-
-    def _find_delimited(self, delimiter: bytes, position: int) -> tuple[int, int, int]:
-        at = self._buffer.find(delimiter, position)
-        if at >= 0:
-            if at - position > self._max_size:
-                raise too_large(at - position, len(delimiter), self._max_size)
-            return position, at, at + len(delimiter)
-        searched = max(0, len(self._buffer) - position + 1 - len(delimiter))
-        if searched > self._max_size:
-            raise too_large(None, searched, self._max_size)
-        more = len(self._buffer) + 1
-        return more, more, more
 
 
 def bind_reader_class(cls: type, stock: type) -> None:

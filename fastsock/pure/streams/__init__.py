@@ -1,1 +1,1 @@
-"""class SocketStream."""
+"""class SocketStream (`stream`), and what its methods are made of, on its fields (`state`)."""

@@ -1,0 +1,16 @@
+"""The socket beneath a stream: its time for a call, and its own methods where the system calls do not serve."""
+
+from fastsock.compiled.streams.stream cimport SocketStream
+from fastsock.compiled.syscalls.call cimport Call
+
+cdef enum:
+    RECORD_SIZE = 16 * 1024  # bytes of a TLS record: up to that many are put together for one send()
+
+# In connection.pyx.
+cdef int use_socket(SocketStream stream, sock) except -1
+cdef int wrap_socket(SocketStream stream, context, server_hostname, bint server_side) except -1
+cdef int close_socket(SocketStream stream) except -1
+cdef int begin_call(SocketStream stream, Call *call, short events) except -1
+cdef ssize_t receive_by_method(SocketStream stream, Call *call, view) except -1
+cdef Py_ssize_t send_by_method(SocketStream stream, Call *call, view) except -1
+cdef int release_view(view) except -1
