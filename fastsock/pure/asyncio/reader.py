@@ -51,13 +51,18 @@ class StreamReaderOps(asyncio.StreamReader):
         Raises IncompleteReadError if the stream ends first: its `partial` has the bytes before the end.
         """
         buffer = self._buffer
-        if 0 < n <= len(buffer) and self._exception is None:
-            if n > SMALL_SIZE or self._paused:
-                return self._take(n)
-            data = bytes(buffer[:n])
-            del buffer[:n]
-            return data
-        return await super().readexactly(n)
+        if self._exception is not None or n <= 0:
+            return await super().readexactly(n)
+        while len(buffer) < n:
+            if self._eof:
+                return await super().readexactly(n)  # which raises
+            await self._wait_for_data("readexactly")  # type: ignore[attr-defined]
+            buffer = self._buffer
+        if n > SMALL_SIZE or self._paused:
+            return self._take(n)
+        data = bytes(buffer[:n])
+        del buffer[:n]
+        return data
 
     async def readline(self) -> bytes:
         """Read a line, with its b"\\n"; the last one may have none, and at the end of the stream it is b"".
