@@ -14,8 +14,8 @@ from fastsock.compiled.streams.buffer cimport (
     buffered,
     consume,
     drop,
+    is_unique,
     lend,
-    reference_count,
     reserve,
     reserve_exactly,
 )
@@ -66,7 +66,7 @@ cdef class ReaderInput:
             if buffered(&self.input) > 0:
                 data += consume(&self.input, buffered(&self.input))
             append(&self.input, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data))
-        if reference_count(<PyObject *>self.exposed) == 1:
+        if is_unique(<PyObject *>self.exposed):
             self.exposed = None
         else:
             self.exposed.clear()

@@ -4,16 +4,26 @@ The storage is a bytes object, written in place while nobody else has it. What i
 exceptions. A storage that holds just what was asked for is given away itself: so a large read goes straight into its
 result. And a Window lends a part of it, which then is never written again: a lent storage is dropped, not reused.
 
-One storage of the usual size is kept for the next buffer that needs one. Of a storage only the pages that were once
-filled exist.
+One storage of the usual size is kept for the next buffer that needs one (`shared.pxd`). Of a storage only the pages
+that were once filled exist.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.object cimport PyObject
 from libc.string cimport memcpy
 
-cdef extern from "Python.h":
-    Py_ssize_t reference_count "Py_REFCNT"(PyObject *thing) noexcept
+cdef extern from *:
+    """
+    /* Without a GIL only the thread that made an object can tell; for another's it is said to be shared. */
+    #ifndef Py_GIL_DISABLED
+    #define fastsock_is_unique(thing) (Py_REFCNT(thing) == 1)
+    #elif PY_VERSION_HEX >= 0x030E0000
+    #define fastsock_is_unique(thing) PyUnstable_Object_IsUniquelyReferenced(thing)
+    #else
+    #define fastsock_is_unique(thing) ((void)(thing), 0)
+    #endif
+    """
+    bint is_unique "fastsock_is_unique"(PyObject *thing) noexcept  # nobody else has it
 
 cdef enum:
     STORAGE_SIZE = 64 * 1024  # bytes; the usual size of a storage, and so of a receive
@@ -62,7 +72,7 @@ cdef inline void discard(Buffer *buffer, Py_ssize_t size) noexcept:
 
 cdef inline object consume(Buffer *buffer, Py_ssize_t size):
     """Remove the first bytes, which are there, and return them as a bytes object."""
-    if size == buffer.capacity and size != STORAGE_SIZE and size > 0 and reference_count(buffer.storage) == 1:
+    if size == buffer.capacity and size != STORAGE_SIZE and size > 0 and is_unique(buffer.storage):
         return give_away(buffer)
     result = PyBytes_FromStringAndSize(buffer.data + buffer.start, size)
     discard(buffer, size)

@@ -5,31 +5,28 @@ from cpython.object cimport PyObject
 from cpython.ref cimport Py_DECREF, Py_INCREF, Py_XDECREF
 from libc.string cimport memcpy, memmove
 
-from fastsock.compiled.streams.buffer cimport NEAR, STORAGE_SIZE, Buffer, buffered, reference_count
+from fastsock.compiled.streams.buffer cimport NEAR, STORAGE_SIZE, Buffer, buffered, is_unique
+from fastsock.compiled.syscalls.shared cimport SLOTS, slot_of_thread, swap
 
 cdef extern from "Python.h":
     PyObject *new_bytes "PyBytes_FromStringAndSize"(const char *source, Py_ssize_t size) except NULL
     char *bytes_data "PyBytes_AS_STRING"(PyObject *data) noexcept
 
 cdef char nothing = 0
-cdef PyObject *spare = NULL  # read and written only with the GIL held
+cdef void *spares[SLOTS]  # `shared.pxd`
 
 
 cdef PyObject *acquire_storage(Py_ssize_t size) except NULL:
-    global spare
-    cdef PyObject *storage = spare
-    if size != STORAGE_SIZE or storage == NULL:
-        return new_bytes(NULL, size)
-    spare = NULL
-    return storage
+    cdef void *storage = NULL
+    if size == STORAGE_SIZE:
+        storage = swap(&spares[slot_of_thread()], NULL)
+    return new_bytes(NULL, size) if storage == NULL else <PyObject *>storage
 
 
 cdef void release_storage(PyObject *storage, Py_ssize_t size) noexcept:
-    global spare
-    if spare == NULL and size == STORAGE_SIZE and reference_count(storage) == 1:
-        spare = storage
-    else:
-        Py_XDECREF(storage)
+    if size == STORAGE_SIZE and is_unique(storage):
+        storage = <PyObject *>swap(&spares[slot_of_thread()], storage)
+    Py_XDECREF(storage)
 
 
 cdef int move(Buffer *buffer, Py_ssize_t capacity) except -1:
@@ -53,7 +50,7 @@ cdef int reserve(Buffer *buffer, Py_ssize_t size) except -1:
     size = max(size, STORAGE_SIZE) if buffer.capacity < STORAGE_SIZE else size
     if buffer.capacity - buffer.start >= size and (buffered(buffer) > NEAR or buffer.start == 0):
         return 0
-    if buffer.capacity < size or reference_count(buffer.storage) > 1:
+    if buffer.capacity < size or not is_unique(buffer.storage):
         return move(buffer, max(size, STORAGE_SIZE))
     memmove(buffer.data, buffer.data + buffer.start, buffered(buffer))
     buffer.end -= buffer.start

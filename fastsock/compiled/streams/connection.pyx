@@ -3,6 +3,7 @@
 import socket as stdlib
 from _socket import socket as stdlib_base
 
+cimport cython
 from libc.stdint cimport int64_t
 from libc.string cimport memset
 
@@ -11,6 +12,7 @@ from fastsock._common.readiness import LONGEST_WAIT, READABLE, WRITABLE, bound, 
 from fastsock.compiled.sockets.ops import SocketOps
 
 from fastsock.compiled.streams.buffer cimport drop
+from fastsock.compiled.streams.claims cimport AT_WORK, LOOKING, claim, release, used
 from fastsock.compiled.streams.secure cimport secure_socket
 from fastsock.compiled.streams.stream cimport INTACT, UNCERTAIN, SocketStream
 from fastsock.compiled.syscalls cimport base
@@ -28,8 +30,18 @@ cdef object method_descriptor = type(stdlib_base.recv_into)
 # Which socket
 
 
+cdef object socket_of(SocketStream stream):
+    """The socket, for calls that claim no side of the stream: start_tls() may be replacing it."""
+    with cython.critical_section(stream):
+        return stream.sock
+
+
 cdef int use_socket(SocketStream stream, sock) except -1:
-    stream.sock = sock
+    """Take a socket; the caller has claimed both sides."""
+    before = stream.sock  # its end may run Python code, which would let others into the section
+    with cython.critical_section(stream):
+        stream.sock = sock
+    del before
     # Not isinstance(), which believes __class__.
     stream.is_plain = issubclass(type(sock), stdlib_base) and all(
         [is_own(type(sock), name) for name in ("recv_into", "send", "sendmsg")]
@@ -46,11 +58,12 @@ cdef bint is_own(cls, str name) except -1:
 
 cdef int wrap_socket(SocketStream stream, context, server_hostname, bint server_side) except -1:
     """Go on over TLS. A handshake takes what is left to the deadline, the session the socket's own timeout."""
+    cdef int64_t end = get_end(&stream.end)
     timeout = stream.sock.gettimeout()
     if timeout == 0:
         raise ValueError("start_tls() needs a blocking socket, or one with a timeout")
-    if stream.end != 0:
-        left = (stream.end - monotonic()) / 1e9
+    if end != 0:
+        left = (end - monotonic()) / 1e9
         if left <= 0:
             raise TimeoutError("timed out")
         stream.sock.settimeout(min(left, LONGEST_WAIT if timeout is None else timeout))
@@ -65,16 +78,21 @@ cdef int wrap_socket(SocketStream stream, context, server_hostname, bint server_
 
 
 cdef int close_socket(SocketStream stream) except -1:
-    if stream.reading or stream.writing:
+    sock = socket_of(stream)
+    if used(&stream.reading) == AT_WORK or used(&stream.writing) == AT_WORK:
         try:
-            stream.sock.shutdown(stdlib.SHUT_RDWR)  # wakes the thread that waits in it; a close does not
+            sock.shutdown(stdlib.SHUT_RDWR)  # wakes the thread that waits in it; a close does not
         except (AttributeError, OSError):
             pass
-    if not stream.writing:
-        drop(&stream.output)
-    if not stream.reading:
-        drop(&stream.input)
-    stream.sock.close()
+    try:
+        sock.close()  # first: who finds nothing buffered must not receive what comes behind it
+    finally:
+        if claim(&stream.writing, LOOKING):
+            drop(&stream.output)
+            release(&stream.writing)
+        if claim(&stream.reading, LOOKING):
+            drop(&stream.input)
+            release(&stream.reading)
     return 0
 
 
@@ -84,29 +102,29 @@ cdef int close_socket(SocketStream stream) except -1:
 cdef int begin_call(SocketStream stream, Call *call, short events) except -1:
     """Begin a call that needs the socket: its timeout is the socket's, or what is left to the deadline."""
     cdef int64_t now
+    cdef int64_t end = get_end(&stream.end)
     if stream.is_plain:
         begin(call, <base.socket>stream.sock, events, NULL, 0, 0)
     elif stream.secure is not None:
         begin(call, stream.secure.sock, events, NULL, 0, 0)
-        if stream.secure.calls > 0:
-            call.timeout = stream.secure.timeout
+        call.timeout = stream.secure.own_timeout()
     else:
         timeout = timeout_of(stream.sock)
         memset(call, 0, sizeof(call[0]))
         call.timeout = -1 if timeout is None else nanoseconds(timeout)
     call.waited = False
-    if stream.end == 0:
+    if end == 0:
         return 0
     call.waited = True
     now = monotonic()
-    if stream.end <= now:
+    if end <= now:
         raise TimeoutError("timed out")
-    if 0 < call.timeout < stream.end - now:
+    if 0 < call.timeout < end - now:
         call.deadline = now + call.timeout
     else:
-        call.deadline = stream.end
+        call.deadline = end
         if call.timeout < 0:
-            call.timeout = stream.end - now
+            call.timeout = end - now
     return 0
 
 
@@ -153,11 +171,12 @@ cdef Py_ssize_t send_by_method(SocketStream stream, Call *call, view) except -1:
     handler's, or a MemoryError for the number that send() returns.
     """
     cdef Py_ssize_t size, sent
-    cdef bint is_secure
+    cdef bint is_secure, is_timed
     if stream.sent > 0:
         check_progress(call)
     is_secure = stream.secure is not None and stream.sock._sslobj is not None
-    part = view[:max(<Py_ssize_t>RECORD_SIZE, stream.tried)] if stream.end != 0 and not is_secure else view
+    is_timed = get_end(&stream.end) != 0
+    part = view[:max(<Py_ssize_t>RECORD_SIZE, stream.tried)] if is_timed and not is_secure else view
     try:
         size = stream.tried = len(part)
         if is_secure:

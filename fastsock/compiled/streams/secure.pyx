@@ -3,6 +3,7 @@
 import sys
 from _socket import socket as stdlib_base
 
+cimport cython
 from cpython.exc cimport PyErr_CheckSignals
 
 from fastsock.compiled.syscalls.call cimport Call
@@ -44,25 +45,19 @@ cdef extern from *:
     void hold_signals "fastsock_hold_signals"(sigset_t *before) noexcept
     void set_blocking "fastsock_set_blocking"(int fd, bint is_blocking) noexcept
 
-# ssl's, from the first SSLSocket on; a program without one does not import it.
-cdef object WantRead, WantWrite, SSLError
-cdef int SSL_ERROR_EOF
-
 
 cdef SecureSocket secure_socket(sock):
     """Return the driver of an ssl.SSLSocket; None for a subclass, one that was patched, and any other object."""
-    global WantRead, WantWrite, SSLError, SSL_ERROR_EOF
     cdef SecureSocket secure
-    ssl = sys.modules.get("ssl")
+    ssl = sys.modules.get("ssl")  # a program without an SSLSocket does not import it
     cls = type(sock)
     if ssl is None or cls is not getattr(ssl, "SSLSocket", None) or not issubclass(cls, stdlib_base):
         return None
     for name in ("recv_into", "send", "read", "pending"):
         if getattr(vars(cls).get(name), "__module__", None) != "ssl":  # gevent's class is of a module of its own
             return None
-    WantRead, WantWrite, SSLError = ssl.SSLWantReadError, ssl.SSLWantWriteError, ssl.SSLError
-    SSL_ERROR_EOF = ssl.SSL_ERROR_EOF
     secure = SecureSocket()
+    secure.ssl = ssl
     secure.sock = sock
     secure.fd = -1
     return secure
@@ -89,8 +84,8 @@ cdef class SecureSocket:
             PyErr_CheckSignals()  # one that came meanwhile
             received = read(size, view)
             return received
-        except SSLError as error:
-            if error.args[0] == SSL_ERROR_EOF and self.sock.suppress_ragged_eofs:  # as SSLSocket.read()
+        except self.ssl.SSLError as error:
+            if error.args[0] == self.ssl.SSL_ERROR_EOF and self.sock.suppress_ragged_eofs:  # as SSLSocket.read()
                 return 0
             raise
         finally:
@@ -124,30 +119,36 @@ cdef class SecureSocket:
 
     cdef int wait(self, Call *call, error) except -1:
         """Wait for what an ssl object's error asks for; raise any other error, and any of a non-blocking socket."""
-        if call.timeout == 0 or not isinstance(error, (WantRead, WantWrite)):
+        if call.timeout == 0 or not isinstance(error, (self.ssl.SSLWantReadError, self.ssl.SSLWantWriteError)):
             raise error
-        call.events = POLLIN if isinstance(error, WantRead) else POLLOUT
+        call.events = POLLIN if isinstance(error, self.ssl.SSLWantReadError) else POLLOUT
         wait_and_perform(nothing, call, True)
         return 0
 
+    cdef int64_t own_timeout(self) noexcept:
+        """The socket's own, also while calls are under way."""
+        with cython.critical_section(self):
+            return self.timeout if self.calls > 0 else self.sock.sock_timeout
+
     cdef int enter(self) noexcept:
         """Make the ssl object's calls non-blocking. Of several threads the first keeps the socket's own timeout."""
-        if self.calls == 0:
-            self.timeout = self.sock.sock_timeout
-            if self.timeout < 0 and self.sock.sock_fd >= 0:
-                self.fd = self.sock.sock_fd
-                set_blocking(self.fd, False)
-            self.sock.sock_timeout = 0
-        self.calls += 1
+        with cython.critical_section(self):
+            if self.calls == 0:
+                self.timeout = self.sock.sock_timeout
+                if self.timeout < 0 and self.sock.sock_fd >= 0:
+                    self.fd = self.sock.sock_fd
+                    set_blocking(self.fd, False)
+                self.sock.sock_timeout = 0
+            self.calls += 1
         return 0
 
     cdef void leave(self) noexcept:
         """Set the timeout back after the last call, unless somebody has set another one meanwhile."""
-        self.calls -= 1
-        if self.calls > 0:
-            return
-        if self.sock.sock_timeout == 0:
-            self.sock.sock_timeout = self.timeout
-            if self.fd >= 0 and self.sock.sock_fd == self.fd:
-                set_blocking(self.fd, True)
-        self.fd = -1
+        with cython.critical_section(self):
+            self.calls -= 1
+            if self.calls == 0:
+                if self.sock.sock_timeout == 0:
+                    self.sock.sock_timeout = self.timeout
+                    if self.fd >= 0 and self.sock.sock_fd == self.fd:
+                        set_blocking(self.fd, True)
+                self.fd = -1

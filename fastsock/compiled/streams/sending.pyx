@@ -4,9 +4,11 @@ from cpython.exc cimport PyErr_GivenExceptionMatches
 from cpython.object cimport PyObject
 from libc.string cimport memcpy, memset
 
+from fastsock._common.readiness import is_closed
+
 from fastsock.compiled.streams.buffer cimport Buffer, append, buffered, discard, drop, lend, make_room, shrink
-from fastsock.compiled.streams.claims cimport claim_writing, end_write
-from fastsock.compiled.streams.connection cimport RECORD_SIZE, begin_call, release_view, send_by_method
+from fastsock.compiled.streams.claims cimport AT_WORK, LOOKING, claim, claim_writing, end_write, refuse_broken, release
+from fastsock.compiled.streams.connection cimport RECORD_SIZE, begin_call, release_view, send_by_method, socket_of
 from fastsock.compiled.streams.stream cimport INTACT, LOST, NOT_KEPT, SocketStream
 from fastsock.compiled.syscalls.call cimport Call, sys_send, sys_sendmsg
 from fastsock.compiled.syscalls.posix cimport IOV_MAX, POLLOUT, iovec, msghdr
@@ -68,6 +70,24 @@ cdef int put_vector(SocketStream stream, Vector *vector, objects, Py_ssize_t joi
         if total <= stream.write_buffer:
             return 0
     return send_all(stream, vector, objects)
+
+
+cdef int flush_at_close(SocketStream stream) except -1:
+    """Send what is kept, or say why that can't be done; not beside a write."""
+    cdef bint has_rest
+    if not claim(&stream.writing, LOOKING):
+        return 0
+    has_rest = buffered(&stream.output) > 0 or stream.broken > LOST
+    release(&stream.writing)
+    if not has_rest or is_closed(socket_of(stream)) or not claim(&stream.writing, AT_WORK):
+        return 0
+    if stream.broken:
+        refuse_broken(stream)
+    try:
+        flush_output(stream)
+    finally:
+        end_write(stream)
+    return 0
 
 
 cdef int flush_output(SocketStream stream) except -1:

@@ -15,15 +15,22 @@ from libc.stdint cimport INT64_MAX, int64_t
 from libc.string cimport memcpy
 
 from fastsock._common.errors import IncompleteReadError, LimitOverrunError, not_writable
-from fastsock._common.readiness import is_closed
 from fastsock._common.stream_parameters import check, separator_of, separators_of
 from fastsock.pure.streams.stream import SocketStream as PureStream
 from fastsock.pure.streams.stream import StreamDeadline as PureDeadline
 
 from fastsock.compiled.descriptors cimport borrow_docs
 from fastsock.compiled.streams.buffer cimport buffered, consume, discard, drop, lend
-from fastsock.compiled.streams.claims cimport claim_reading, claim_writing, end_read, end_write
-from fastsock.compiled.streams.connection cimport close_socket, use_socket, wrap_socket
+from fastsock.compiled.streams.claims cimport (
+    LOOKING,
+    claim,
+    claim_reading,
+    claim_writing,
+    end_read,
+    end_write,
+    release,
+)
+from fastsock.compiled.streams.connection cimport close_socket, get_end, set_end, socket_of, use_socket, wrap_socket
 from fastsock.compiled.streams.framing cimport DELIMITED, LONGEST_PREFIX, WHOLE, Found, Frame, encode, has_delimiter
 from fastsock.compiled.streams.receiving cimport (
     await_any,
@@ -34,9 +41,8 @@ from fastsock.compiled.streams.receiving cimport (
     find_frame,
     receive_into,
 )
-from fastsock.compiled.streams.sending cimport flush_output, put, put_all
+from fastsock.compiled.streams.sending cimport flush_at_close, flush_output, put, put_all
 from fastsock.compiled.streams.separators cimport search
-from fastsock.compiled.streams.stream cimport LOST
 from fastsock.compiled.syscalls.arguments cimport lend_bytes
 from fastsock.compiled.syscalls.clock cimport end_after
 from fastsock.compiled.syscalls.vector cimport Vector, lock_vector, release_vector
@@ -91,7 +97,7 @@ One thread may read while another writes. Two that read, or two that write, get 
 
     @property
     def socket(self):
-        return self.sock
+        return socket_of(self)
 
     # Reading
 
@@ -175,7 +181,12 @@ One thread may read while another writes. Two that read, or two that write, get 
             end_read(self)
 
     def at_eof(self):
-        return self.at_end and buffered(&self.input) == 0
+        cdef bint is_over
+        if not claim(&self.reading, LOOKING):
+            return False  # a call is reading
+        is_over = self.at_end and buffered(&self.input) == 0
+        release(&self.reading)
+        return is_over
 
     def __iter__(self):
         return self
@@ -278,7 +289,7 @@ One thread may read while another writes. Two that read, or two that write, get 
     # Deadlines
 
     def set_deadline(self, seconds, /):
-        self.end = end_after(seconds)
+        set_end(&self.end, end_after(seconds))
 
     def deadline(self, seconds, /):
         end_after(seconds)
@@ -301,12 +312,11 @@ One thread may read while another writes. Two that read, or two that write, get 
             end_write(self)
 
     def fileno(self):
-        return self.sock.fileno()
+        return socket_of(self).fileno()
 
     def close(self):
         try:
-            if (buffered(&self.output) > 0 or self.broken > LOST) and not is_closed(self.sock) and not self.writing:
-                self.flush()
+            flush_at_close(self)
         finally:
             close_socket(self)
 
@@ -336,13 +346,13 @@ The context of `SocketStream.deadline()`."""
 
     def __enter__(self):
         cdef int64_t end = end_after(self.seconds)
-        self.before = self.stream.end
+        self.before = get_end(&self.stream.end)
         if end != 0:
-            self.stream.end = end if self.before == 0 else min(end, self.before)
+            set_end(&self.stream.end, end if self.before == 0 else min(end, self.before))
         return self.stream
 
     def __exit__(self, *error):
-        self.stream.end = self.before
+        set_end(&self.stream.end, self.before)
 
 
 cdef list kept_docs = borrow_docs(SocketStream, (PureStream,)) + borrow_docs(StreamDeadline, (PureDeadline,))

@@ -35,6 +35,10 @@ def claim_writing(stream: StreamState, claimed: list[bool]) -> None:
     call_once(claimed, stream._writing.acquire, False)
     if not claimed[0]:
         raise busy("writing")
+    check_broken(stream)
+
+
+def check_broken(stream: StreamState) -> None:
     if stream._broken is not None:
         raise broken_stream(stream._broken)
 

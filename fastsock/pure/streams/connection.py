@@ -35,11 +35,15 @@ def close_socket(stream: StreamState) -> None:
     if stream._reading.locked() or stream._writing.locked():
         with contextlib.suppress(AttributeError, OSError):
             stream._socket.shutdown(stdlib.SHUT_RDWR)  # wakes the thread that waits in it; a close does not
-    if not stream._writing.locked():
-        stream._output = bytearray()
-    if not stream._reading.locked():
-        stream._input, stream._start = b"", 0
-    stream._socket.close()
+    try:
+        stream._socket.close()  # first: who finds nothing buffered must not receive what comes behind it
+    finally:
+        if stream._writing.acquire(False):  # not beside a write
+            stream._output = bytearray()
+            stream._writing.release()
+        if stream._reading.acquire(False):
+            stream._input, stream._start = b"", 0
+            stream._reading.release()
 
 
 def begin_call(stream: StreamState) -> Deadline:

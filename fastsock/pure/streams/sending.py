@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from fastsock._common import originals
 from fastsock._common.errors import LOST, NOT_KEPT, UNCERTAIN, accepted, annotate
-from fastsock._common.readiness import WRITABLE, Deadline
+from fastsock._common.readiness import WRITABLE, Deadline, is_closed
 from fastsock.pure.sockets.ops import IOV_MAX, SENDMSG_HIDES_A_PART, as_bytes
-from fastsock.pure.streams.claims import call_once, claim_writing
+from fastsock.pure.streams.claims import call_once, check_broken, claim_writing
 from fastsock.pure.streams.connection import begin_call
 from fastsock.pure.streams.state import StreamState
 
@@ -41,6 +41,15 @@ def put(stream: StreamState, buffers: Sequence[ReadableBuffer]) -> None:
             stream._writing.release()
         for view in reversed(exports):
             view.release()
+
+
+def flush_at_close(stream: StreamState, claimed: list[bool]) -> None:
+    """Send what is kept, or say why that can't be done; not beside a write. Otherwise as claim_writing()."""
+    if (stream._output or stream._broken) and not is_closed(stream._socket):
+        call_once(claimed, stream._writing.acquire, False)
+        if claimed[0]:
+            check_broken(stream)
+            send(stream, [])
 
 
 def send(stream: StreamState, views: list[memoryview]) -> None:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 from fastsock._common.clock import monotonic
 from fastsock._common.errors import IncompleteReadError, LimitOverrunError, busy, not_writable, too_large
-from fastsock._common.readiness import is_closed
 from fastsock._common.stream_parameters import check, separator_of, separators_of
 from fastsock.pure.streams.claims import Turn, claim_writing
 from fastsock.pure.streams.connection import close_socket, wrap_socket
@@ -27,7 +26,7 @@ from fastsock.pure.streams.receiving import (
     find_frame,
     read_into,
 )
-from fastsock.pure.streams.sending import put, send
+from fastsock.pure.streams.sending import flush_at_close, put, send
 from fastsock.pure.streams.state import StreamState
 
 if TYPE_CHECKING:
@@ -330,10 +329,12 @@ class SocketStream(StreamState):
 
     def close(self) -> None:
         """Flush, and close the socket. A read that waits in another thread finds the end of the stream."""
+        claimed: list[bool] = []
         try:
-            if (self._output or self._broken) and not is_closed(self._socket) and not self._writing.locked():
-                self.flush()
+            flush_at_close(self, claimed)
         finally:
+            if claimed and claimed[0]:
+                self._writing.release()
             close_socket(self)
 
     def __enter__(self) -> SocketStream:
