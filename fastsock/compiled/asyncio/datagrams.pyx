@@ -215,7 +215,8 @@ cdef bint is_served_here(object sock) except -1:
     if not is_packed_here((<base.socket>sock).sock_family):
         return False
     for name in own_calls:
-        if type(getattr(type(sock), name)) is not method_descriptor:
+        method = getattr(type(sock), name)
+        if type(getattr(method, "profiled", method)) is not method_descriptor:  # a profile's wrapper has none of its own
             return False
     return True
 
