@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -236,6 +237,36 @@ def test_call_site_is_outside_of_the_stdlib(profiler):
     ours = {(site["call"], site["line"]) for site in profile.document["sites"] if site["library"] == "useful"}
     assert {("connect", 6), ("sendall", 6), ("recv_into", 7)} <= ours
     assert "useful/client.py:7 get" in profile.done.stderr
+
+
+def test_call_sites_through_many_frames(profiler):
+    """Lines that reach one call of the stdlib's through the same frames, or more of them, are told apart each time."""
+    profile = profiler.run(
+        PAIRS
+        + """
+import http.client
+code = '''
+def send(depth):
+    return send(depth - 1) if depth else a.send(b"x")
+def recv(depth, between):
+    return recv(depth - 1, between) if depth else between()
+'''
+a, b = socket.socketpair()
+library = {"a": a, "b": b}
+exec(compile(code, http.client.__file__, "exec"), library)
+def within():
+    return library["send"](5)
+for _ in range(10):
+    library["send"](5)
+    library["send"](5); library["send"](7)
+    library["send"](2)
+    library["recv"](2, within)
+    within()
+b.close()
+a.close()
+"""
+    )
+    assert {site["line"]: site["calls"] for site in profile.sites("send")} == {24: 20, 26: 10, 27: 20, 28: 10}
 
 
 def test_tls(profiler, certificates):
@@ -701,3 +732,42 @@ def test_compare_needs_pairs(profiler):
 def test_conclusions(without, within, said):
     """None is drawn where the spread is larger than the difference."""
     assert said in conclusion(Ratio.of(without, within))
+
+
+# docs/profile.md
+
+DOCUMENT = (Path(__file__).parents[1] / "docs" / "profile.md").read_text()
+SHOWN = re.findall(r"^```console\n\$ python -m fastsock --profile (.*)\n((?:.*\n)*?)```", DOCUMENT, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("command", "shown"), SHOWN, ids=[command for command, _ in SHOWN])
+def test_shown_output(profiler, command, shown):
+    """A command of the page gives the page's output: every busy call site, and the same tables."""
+    script, *arguments = command.split()
+    for module in {"redis_get": ["redis"], "requests_get": ["requests"], "dns_queries": ["dns"]}.get(
+        Path(script).stem, ["aioquic", "trustme"]
+    ):
+        pytest.importorskip(module)
+    if "redis" in script and shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed (Debian, Ubuntu: the package redis-server)")
+    done = subprocess.run(
+        profiler.command([script, *arguments]),
+        cwd=Path(__file__).parents[1],
+        env=profiler.environment,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT,
+    )
+    assert done.returncode == 0, done.stderr
+
+    def sites(text: str) -> set[tuple[str, str, str]]:
+        """The (file, function, call) of rows with hundreds of calls: lines and times differ from version to version."""
+        # Before Python 3.11 code does not know its class.
+        rows = re.findall(r"^(\S+):\d+ (?:\S*\.)?(\S+) +(\S.*?) +([\d,]+)  ", text, re.MULTILINE)
+        return {(file, function, call) for file, function, call, calls in rows if int(calls.replace(",", "")) >= 200}
+
+    def headings(text: str) -> list[str]:
+        return [line.split()[0] for line in text.splitlines() if re.match(r"(call site|endpoint) ", line)]
+
+    assert sites(shown) <= sites(done.stderr)
+    assert headings(shown) == headings(done.stderr)

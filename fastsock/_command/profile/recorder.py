@@ -37,11 +37,14 @@ from fastsock._command.profile.records import (
     ThreadRecords,
     coarse,
 )
-from fastsock._command.profile.sites import LOOP, PROGRAM, Place, classify, is_start_of_thread, place_of, place_of_code
+from fastsock._command.profile.sites import LOOP, PROGRAM, START, Place, classify, place_of, place_of_code
 
 Function = Callable[..., Any]
 
 MOST_CODES = 20_000  # code objects that are kept with what they are; a program may make any number
+# A line of the program's that is found so many frames out is looked for there first: where it, and the frame that it
+# called, stand at the same instructions as the last time, the frames between are not looked at.
+HOP = 5
 SMALL_SIZE = 1024  # bytes; a send of less is a small one
 DELIMITERS = (b"\n", b"\r\n", "\n", "\r\n")  # a function with one of these beside a receive may look for lines
 FAMILIES = {getattr(stdlib, "AF_UNIX", None): "unix ", stdlib.AF_INET: "", stdlib.AF_INET6: ""}
@@ -89,23 +92,47 @@ class Recorder:
 
     def find(self, thread: ThreadRecords, frame: FrameType | None, name: str, sock: Any = None) -> Record:
         """The record of a call whose innermost frame outside of the wrapper is `frame`."""
-        outermost = frame  # but for those that start every thread
-        codes = self.codes
+        inner = (id(frame.f_code), frame.f_lasti, name) if frame is not None else None
+        hop = thread.hops.get(inner)
+        if hop is not None:
+            depth, key, entered = hop
+            try:
+                outer = get_frame(depth)
+                if (id(outer.f_code), outer.f_lasti, name) == key:
+                    called = get_frame(depth - 1)
+                    if called.f_lasti == entered[1] and id(called.f_code) == entered[0]:
+                        return thread[key]
+            except ValueError:  # fewer frames
+                pass
+        depth = 2  # of `frame`: this function and the wrapper come before
+        below: FrameType | None = frame
+        outermost = frame  # the outermost but for those that start every thread
+        kind_of_code = self.codes.get
         while frame is not None:
             code = frame.f_code
-            what = codes.get(id(code))
+            what = kind_of_code(id(code))
+            if what == 0:  # INNER, as most are
+                below = outermost = frame
+                frame = frame.f_back
+                depth += 1
+                continue
             if what is None:
                 what = self.classify(code)
             if what == PROGRAM:
                 key = (id(code), frame.f_lasti, name)
-                return thread.get(key) or self.add(thread, key, made(name, sock, frame))
+                record = thread.get(key) or self.add(thread, key, made(name, sock, frame))
+                if depth >= HOP and below is not None and key in thread:
+                    thread.hops[inner] = depth, key, (id(below.f_code), below.f_lasti)
+                return record
             if what == LOOP:
                 use = self.uses.get(id(sock))
                 if use is not None and use.endpoint is not None:
                     return self.find_at(thread, name, use.endpoint.place, sock)
-            if not is_start_of_thread(code):
+            if what != START:
                 outermost = frame
+            below = frame
             frame = frame.f_back
+            depth += 1
         place = OTHERS if outermost is None else place_of(outermost)
         return self.find_at(thread, name, place, sock)
 

@@ -155,10 +155,11 @@ class SocketUse:
 class ThreadRecords(dict[Any, Record]):
     """A thread's records, by (id of code, instruction, name of call): no other thread writes them."""
 
-    __slots__ = ("cpu", "start", "within")
+    __slots__ = ("cpu", "hops", "start", "within")
 
     def __init__(self) -> None:
         self.within = False  # a call that makes others: these are not counted beside it
+        self.hops: dict[Any, tuple[int, Any, tuple[int, int]]] = {}  # where frames further out were found
         self.cpu = time.thread_time_ns()  # the thread's CPU clock when it was read last
         self.start = 0  # the same when the profile began
 

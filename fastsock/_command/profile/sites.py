@@ -11,7 +11,7 @@ STDLIB = os.path.dirname(os.__file__) + os.sep
 PACKAGE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))) + os.sep
 
 # What a frame is to the search for the program's own.
-PROGRAM, INNER, LOOP = range(3)
+INNER, START, LOOP, PROGRAM = range(4)
 
 
 class Place(NamedTuple):
@@ -50,18 +50,16 @@ class Place(NamedTuple):
 
 
 def classify(code: CodeType) -> int:
-    """Return INNER for code of the stdlib and of fastsock, LOOP for where asyncio runs a callback, else PROGRAM."""
+    """Return INNER for the stdlib's and fastsock's, START of a thread, LOOP of asyncio's callbacks, or PROGRAM."""
     file = code.co_filename
     if file.startswith(PACKAGE) or file.startswith("<frozen "):
         return INNER
     if file.startswith(STDLIB) and not any(f"{os.sep}{name}{os.sep}" in file for name in SITE_DIRECTORIES):
-        is_loop = code.co_name == "_run" and file.endswith(os.path.join("asyncio", "events.py"))
-        return LOOP if is_loop else INNER
+        if code.co_name == "_run" and file.endswith(os.path.join("asyncio", "events.py")):
+            return LOOP
+        is_start = file.endswith("threading.py") and code.co_name in ("_bootstrap", "_bootstrap_inner", "run")
+        return START if is_start else INNER
     return PROGRAM
-
-
-def is_start_of_thread(code: CodeType) -> bool:
-    return code.co_filename.endswith("threading.py") and code.co_name in ("_bootstrap", "_bootstrap_inner", "run")
 
 
 def place_of(frame: FrameType) -> Place:
