@@ -46,7 +46,7 @@ CALLED = {
 
 
 class ReaderType(ABCMeta):
-    """isinstance(): in the place of asyncio's class, ours stands for asyncio's readers too."""
+    """The metaclass of StreamReader: asyncio's own readers are instances too, since install() replaces their class."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
         return isinstance(instance, StdlibReader) if cls is StreamReader else super().__instancecheck__(instance)
@@ -67,7 +67,7 @@ class StreamReader(StreamReaderOps, StdlibReader, metaclass=ReaderType):  # type
     _read_by_asyncio = StdlibReader.read
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
-        """Where a subclass replaces what asyncio's methods call, give it asyncio's methods, which call it."""
+        """Give a subclass asyncio's methods where these call a method that it replaces."""
         super().__init_subclass__(**kwargs)
         for name, called in CALLED.items():
             if not is_replaced(cls, name) and any(is_replaced(cls, each) for each in called):
@@ -78,7 +78,7 @@ load_topic("asyncio.reader").bind_reader_class(StreamReader, StdlibReader)
 
 
 def is_replaced(cls: type, name: str) -> bool:
-    """Whether a subclass of StreamReader has that attribute of its own."""
+    """Return True if a subclass of StreamReader has that attribute of its own."""
     return any(name in vars(base) for base in cls.__mro__[: cls.__mro__.index(StreamReader)])
 
 
@@ -96,9 +96,9 @@ class StreamWriter(StdlibWriter):  # type: ignore[misc,valid-type]
         ssl_handshake_timeout: float | None = None,
         ssl_shutdown_timeout: float | None = None,
     ) -> None:
-        """Go on over TLS.
+        """Upgrade the connection to TLS.
 
-        Raises RuntimeError if bytes are buffered: they came in the clear, and must not be taken for the session's.
+        Raises RuntimeError if bytes are buffered: they came unencrypted, and must not pass for the session's.
         """
         protocol, reader = self._protocol, self._reader
         options = {"ssl_handshake_timeout": ssl_handshake_timeout, "ssl_shutdown_timeout": ssl_shutdown_timeout}
@@ -131,7 +131,7 @@ class StreamProtocol(StreamProtocolOps, StdlibProtocol, Buffered):  # type: igno
 
 
 def adopting(connected: Connected) -> Callable[[Any, Any], Any]:
-    """The callback with its writer made one of this module: asyncio's protocol makes asyncio's."""
+    """Return a callback whose writer is made one of this module: asyncio's protocol makes asyncio's."""
 
     def connected_by_asyncio(reader: StreamReader, writer: Any) -> Any:
         writer.__class__ = StreamWriter
@@ -141,19 +141,19 @@ def adopting(connected: Connected) -> Callable[[Any, Any], Any]:
 
 
 def split(kwds: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The keywords that are the reader's, and those that are the loop's."""
+    """Return the keywords for the reader, and those for the loop."""
     return {name: kwds.pop(name) for name in FRAMING if name in kwds}, kwds
 
 
 def make_connected(limit: int, framing: dict[str, Any]) -> tuple[StreamReader, StreamProtocol]:
-    """A client's reader and protocol."""
+    """Return a client's reader and protocol."""
     loop = asyncio.get_running_loop()
     reader = StreamReader(limit, loop, **framing)
     return reader, StreamProtocol(reader, loop=loop)
 
 
 def make_factory(connected: Connected, limit: int, framing: dict[str, Any]) -> Callable[[], StreamProtocol]:
-    """What makes the protocol of each connection of a server."""
+    """Return a function that makes the protocol of each connection of a server."""
     loop = asyncio.get_running_loop()
     adopted = adopting(connected)
     return lambda: StreamProtocol(StreamReader(limit, loop, **framing), adopted, loop=loop)
@@ -162,7 +162,7 @@ def make_factory(connected: Connected, limit: int, framing: dict[str, Any]) -> C
 async def open_connection(
     host: Any = None, port: Any = None, *, limit: int = LIMIT, **kwds: Any
 ) -> tuple[StreamReader, StreamWriter]:
-    """Connect, and return a reader and a writer: `asyncio.open_connection`.
+    """Connect, and return (reader, writer), as `asyncio.open_connection` does.
 
     Keywords are those of the loop's `create_connection`, and `prefix`, `byteorder`, `delimiter` and `max_size` of
     StreamReader.
@@ -177,7 +177,7 @@ async def open_connection(
 async def start_server(
     client_connected_cb: Connected, host: Any = None, port: Any = None, *, limit: int = LIMIT, **kwds: Any
 ) -> asyncio.Server:
-    """Listen, and call back with a reader and a writer of each connection: `asyncio.start_server`.
+    """Listen, and call back with a reader and a writer for each connection, as `asyncio.start_server` does.
 
     Keywords are those of the loop's `create_server`, and StreamReader's as for open_connection().
     """
@@ -192,7 +192,7 @@ if hasattr(stdlib, "AF_UNIX"):
     async def open_unix_connection(
         path: Any = None, *, limit: int = LIMIT, **kwds: Any
     ) -> tuple[StreamReader, StreamWriter]:
-        """Connect to a unix socket: `asyncio.open_unix_connection`, otherwise as open_connection()."""
+        """Connect to a unix socket as `asyncio.open_unix_connection` does; keywords are those of open_connection()."""
         framing, kwds = split(kwds)
         reader, protocol = make_connected(limit, framing)
         loop = asyncio.get_running_loop()
@@ -202,7 +202,7 @@ if hasattr(stdlib, "AF_UNIX"):
     async def start_unix_server(
         client_connected_cb: Connected, path: Any = None, *, limit: int = LIMIT, **kwds: Any
     ) -> asyncio.Server:
-        """Listen at a unix socket: `asyncio.start_unix_server`, otherwise as start_server()."""
+        """Listen at a unix socket as `asyncio.start_unix_server` does; keywords are those of start_server()."""
         framing, kwds = split(kwds)
         factory = make_factory(client_connected_cb, limit, framing)
         server: asyncio.Server = await asyncio.get_running_loop().create_unix_server(factory, path, **kwds)

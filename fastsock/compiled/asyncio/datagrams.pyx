@@ -62,7 +62,7 @@ cdef Py_ssize_t endpoint_offset = 0
 
 
 cdef class Endpoint:
-    """What a transport knows beside asyncio's own."""
+    """The state of a transport beside that of asyncio's."""
 
 
 cdef class DatagramTransportOps:
@@ -182,7 +182,7 @@ cdef list kept_docs = borrow_docs(DatagramTransportOps, (PureOps, stock))
 
 
 def bind_transport_class(type cls):
-    """Let the transports of this class, which has a slot `_endpoint`, be served by the methods of this module."""
+    """Set the class of the transports, which has a slot `_endpoint`, for the methods of this module."""
     global bound_class, endpoint_offset
     endpoint_offset = slot_offset(cls._endpoint)
     if endpoint_offset == 0:

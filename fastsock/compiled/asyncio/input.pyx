@@ -1,4 +1,4 @@
-"""What a StreamReader has buffered, who waits for it, and when its sender is held back.
+"""The input of a StreamReader: its buffered bytes, the call that waits for them, and the pausing of the sender.
 
 The buffer is a stream's (`buffer.pxd`). asyncio's own has its bytes in a bytearray, `_buffer`, and libraries know that.
 Who asks for it gets one: then the bytes are in there between the calls, for as long as anybody else holds it.
@@ -60,7 +60,7 @@ cdef class ReaderInput:
         return 0
 
     cdef int pull(self) except -1:
-        """Before a call: take the bytes out of the bytearray; drop that if nobody else has it."""
+        """Move the bytes out of the bytearray before a call; drop the bytearray if nobody else has it."""
         if len(self.exposed) > 0:
             data = bytes(self.exposed)
             if buffered(&self.input) > 0:
@@ -73,7 +73,7 @@ cdef class ReaderInput:
         return 0
 
     cdef int push(self) except -1:
-        """Behind a call: put the bytes where who holds `_buffer` looks for them."""
+        """Move the bytes, after a call, to the bytearray that somebody holds as `_buffer`."""
         if self.exposed is not None and buffered(&self.input) > 0:
             self.exposed.extend(consume(&self.input, buffered(&self.input)))
         return 0
@@ -93,12 +93,12 @@ cdef class ReaderInput:
         return reserve(&self.input, 2 * size + 1)
 
     cdef object lend_room(self):
-        """The memory that the next bytes are to be received into."""
+        """Return the memory for the next bytes to receive."""
         self.make_room()
         return lend(&self.input, self.input.end, self.input.capacity, True)
 
     cdef int receive(self, Py_ssize_t size) except -1:
-        """So many bytes are in the memory that was lent."""
+        """Add that many bytes, which are in the memory that was lent."""
         if size < 0 or size > self.input.capacity - self.input.end:
             raise ValueError("more bytes than there was room for")
         self.input.end += size
@@ -107,7 +107,7 @@ cdef class ReaderInput:
         return self.arrive()
 
     cdef int arrive(self) except -1:
-        """Bytes have come: wake who waits for them, or hold back the sender."""
+        """Wake the call that waits for the bytes that came, or pause the sender."""
         cdef Py_ssize_t size = buffered(&self.input)
         if self._waiter is not None:
             if self.pending is not None and self.pending.waiter is self._waiter and not self.pending.is_ready():
@@ -137,7 +137,7 @@ cdef class ReaderInput:
         return 0
 
     cdef int resume(self) except -1:
-        """Let the sender go on once there is room."""
+        """Resume the sender once there is room."""
         if self._paused and buffered(&self.input) <= self.limit:
             self._paused = False
             self._transport.resume_reading()
@@ -146,9 +146,9 @@ cdef class ReaderInput:
     # In the buffer
 
     cdef Py_ssize_t search(self, list separators, Py_ssize_t *end, Py_ssize_t *searched) except? -2:
-        """Where that one begins which ends first, of those the shortest; -1 if none is there.
+        """Return the start of the separator that ends first, of several such the shortest; -1 if there is none.
 
-        Of one separator what was searched before is not searched again. `searched` is up to where none can begin.
+        For one separator, bytes that were searched before are not searched again. None begins before `searched`.
         """
         cdef bytes separator
         cdef Py_ssize_t first = -1
@@ -175,7 +175,7 @@ cdef class ReaderInput:
         return first
 
     cdef Found find_frame(self, Py_ssize_t position, Frame *frame) noexcept:
-        """The frame that begins there."""
+        """Return the frame that begins there."""
         cdef const char *data = self.input.data + self.input.start + position
         cdef Py_ssize_t size = buffered(&self.input) - position
         cdef Py_ssize_t searched = 0

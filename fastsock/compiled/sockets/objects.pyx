@@ -285,7 +285,7 @@ cdef inline int fill(ObjectOps self, int fd, int family, int kind, int protocol)
 
 
 cdef inline ObjectOps adopt(int fd, ObjectOps listener):
-    """A new socket of the package's class for an accepted fd, which stays the caller's to close if this raises."""
+    """Return a new socket of the package's class for an accepted fd; if this raises, the caller closes the fd."""
     cdef TypeObject *cls = <TypeObject *>bound_class
     cdef ObjectOps sock = cls.tp_new(cls, <PyObject *>no_arguments, NULL)
     PySys_Audit(
@@ -297,7 +297,7 @@ cdef inline ObjectOps adopt(int fd, ObjectOps listener):
 
 
 cdef inline object ask_address(ObjectOps self, AddressCall address_call):
-    """One end's address: getsockname(2), getpeername(2)."""
+    """Return one end's address: getsockname(2), getpeername(2)."""
     cdef Address address
     cdef socklen_t size = sizeof(address)
     memset(&address.sa, 0, sizeof(address.sa))

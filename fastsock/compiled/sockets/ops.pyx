@@ -342,7 +342,7 @@ cdef list kept_docs = borrow_docs(SocketOps, (stdlib_socket, PureOps))
 
 
 cdef inline bint begin_send(Call *call, SocketOps self, object data, object flags, Py_buffer *view) except -1:
-    """Lock the data until unlock_argument; False for arguments that are not served here."""
+    """Lock the data until unlock_argument; return False for arguments that are not served here."""
     cdef int c_flags
     if not (as_int(flags, &c_flags) and lock_argument(data, view)):
         return False
@@ -351,7 +351,7 @@ cdef inline bint begin_send(Call *call, SocketOps self, object data, object flag
 
 
 cdef inline ssize_t send_as_blocking(Syscall syscall, Call *call) except -1:
-    """One send. On a blocking socket the kernel takes all of it or waits, so what a first try took in part is ended."""
+    """Send once. On a blocking socket the kernel sends all or waits, so the rest of a partial first try is sent too."""
     cdef ssize_t sent = perform(syscall, call)
     cdef ssize_t more
     if sent == <ssize_t>call.size or call.timeout >= 0 or call.waited or call.flags & MSG_DONTWAIT:

@@ -25,7 +25,7 @@ buffer = memoryview(bytearray(256 * 1024))
 
 
 class Endpoint:
-    """What a transport knows beside asyncio's own."""
+    """The state of a transport beside that of asyncio's."""
 
     __slots__ = ("misses", "rest", "skips")
 
@@ -89,11 +89,11 @@ class DatagramTransportOps(Base):  # type: ignore[misc]
 
 
 def bind_transport_class(cls: type) -> None:
-    """Let the transports of this class, which has a slot `_endpoint`, be served by the methods of this module."""
+    """Set the class of the transports, which has a slot `_endpoint`, for the methods of this module."""
 
 
 def receive(sock: Any, most: int) -> tuple[bytes, Any]:
-    """As sock.recvfrom(most), which is asked where its class has one of its own."""
+    """Receive as sock.recvfrom(most) does, by that very method if the class has its own."""
     if type(sock).recvfrom is not recvfrom or most > len(buffer):
         data, address = sock.recvfrom(most)
         return data, address
@@ -102,7 +102,7 @@ def receive(sock: Any, most: int) -> tuple[bytes, Any]:
 
 
 def note_misses(endpoint: Endpoint, count: int) -> None:
-    """Where datagrams come one by one, skip the next 1, 3, 7, … second receives: twice as many after each failure."""
+    """Skip the next 1, 3, 7, … second receives where datagrams come one by one: twice as many after each failure."""
     if count > 1:
         endpoint.misses = endpoint.skips = 0
     elif count == 1:

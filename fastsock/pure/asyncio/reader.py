@@ -1,4 +1,4 @@
-"""asyncio's StreamReader, with a shorter way to a line that is there, and with frames."""
+"""asyncio's StreamReader with frames, and with a faster read of a line that is there."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class StreamReaderOps(asyncio.StreamReader):
     async def readline(self) -> bytes:
         """Read a line, with its b"\\n"; the last one may have none, and at the end of the stream it is b"".
 
-        Raises ValueError for a line of more than `limit` bytes. It is dropped up to its end, or what is buffered of it.
+        Raises ValueError for a line of more than `limit` bytes. It is dropped up to its end, as far as it is buffered.
         """
         buffer = self._buffer
         size = buffer.find(b"\n") + 1
@@ -97,9 +97,9 @@ class StreamReaderOps(asyncio.StreamReader):
     @overload
     async def read_frames(self, *, views: Literal[True]) -> list[memoryview]: ...
     async def read_frames(self, *, views: bool = False) -> list[bytes] | list[memoryview]:
-        """Read the frames that are here, at least one, as a list of bytes objects.
+        """Read the frames that are there, at least one, and return a list of bytes objects.
 
-        With `views` they are memoryviews, read-only, of the memory that they were received in. It is not used again
+        With `views` they are read-only memoryviews of the memory that they were received in. It is not used again
         while one of them is alive.
         """
         start, end, behind = await self._await_frame("read_frames")
@@ -119,7 +119,7 @@ class StreamReaderOps(asyncio.StreamReader):
     # Within
 
     def _take(self, size: int) -> bytes:
-        """The first bytes, which are there."""
+        """Remove the first bytes, which are there, and return them."""
         buffer = self._buffer
         if HAS_TAKE_BYTES:
             data: bytes = buffer.take_bytes(size)  # type: ignore[attr-defined]
@@ -137,7 +137,7 @@ class StreamReaderOps(asyncio.StreamReader):
             self._maybe_resume_transport()  # type: ignore[attr-defined]
 
     async def _await_frame(self, name: str) -> tuple[int, int, int]:
-        """Where the first frame begins and ends, and what is behind it begins, once it is there."""
+        """Wait for the first frame, and return (start, end, next): `next` is where the one behind it begins."""
         if self._exception is not None:
             raise self._exception
         while True:

@@ -47,10 +47,10 @@ class SocketOps(Base):
         address: Any = None,
         /,
     ) -> None:
-        """Send all of `buffers`, as sendall() does for one: any number of them, without joining them.
+        """Send all of `buffers`, any number of them, as sendall() does for one, without joining them: sendmsg(2).
 
-        `ancdata` goes with the first bytes. The socket's timeout is a deadline for the whole. On failure the
-        exception's `transferred` says how many bytes went. A datagram is sent by one call or not at all.
+        `ancdata` is sent with the first bytes. The socket's timeout is a deadline for the whole. On failure the
+        exception's `transferred` is the number of bytes sent. A datagram is sent by one call or not at all.
         """
         exports: list[memoryview] = []
         transferred = 0
@@ -85,7 +85,7 @@ class SocketOps(Base):
         """Receive exactly `n` bytes and return them.
 
         The socket's timeout is a deadline for the whole, as it is for sendall(). Raises IncompleteReadError if the
-        stream ends first. On any failure the exception's `transferred` says how many bytes had come, and its
+        stream ends first. On any failure the exception's `transferred` is the number of bytes received, and its
         `partial` holds them: they have left the socket. MSG_PEEK and MSG_TRUNC raise ValueError.
         """
         n = operator.index(n)
@@ -103,7 +103,7 @@ class SocketOps(Base):
     def recv_exactly_into(self, buffer: WriteableBuffer, nbytes: int = 0, flags: int = 0) -> int:
         """Fill `buffer`, or its first `nbytes` bytes if that is not 0, and return how many bytes that was.
 
-        Deadline and errors are those of recv_exactly(); what came before a failure is in `buffer`.
+        Deadline and errors are those of recv_exactly(); the bytes received before a failure are in `buffer`.
         """
         with memoryview(buffer) as exported, exported.cast("B") as view:
             nbytes = operator.index(nbytes)
@@ -116,7 +116,7 @@ class SocketOps(Base):
 
 
 def as_bytes(buffer: ReadableBuffer, exports: list[memoryview]) -> memoryview:
-    """A view of the buffer's bytes; what has to be released in the end is added to `exports`."""
+    """Return a view of the buffer's bytes; the views to be released in the end are added to `exports`."""
     exports.append(memoryview(buffer))
     if not (exports[-1].format == "B" and exports[-1].ndim == 1 and exports[-1].c_contiguous):
         exports.append(exports[-1].cast("B"))
@@ -124,7 +124,7 @@ def as_bytes(buffer: ReadableBuffer, exports: list[memoryview]) -> memoryview:
 
 
 def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
-    """Fill `view`, of bytes, and return its length; an exception says in `transferred` how many came."""
+    """Fill `view`, of bytes, and return its length; an exception's `transferred` is the number of bytes received."""
     if flags & UNCOUNTABLE:
         raise ValueError("MSG_PEEK and MSG_TRUNC do not go with an exact number of bytes")
     expected = len(view)
@@ -144,5 +144,5 @@ def receive_all(sock: stdlib.socket, view: memoryview, flags: int) -> int:
 
 
 def can_send_singly(sock: stdlib.socket) -> bool:
-    """Whether send() does for one buffer what sendmsg() would: on a stream, unless a subclass has its own sendmsg."""
+    """Return True if send() can replace sendmsg() for one buffer: on a stream, without a sendmsg of a subclass's."""
     return sock.type == stdlib.SOCK_STREAM and type(sock).sendmsg is stdlib_socket.sendmsg
