@@ -1,4 +1,4 @@
-"""What a profile costs a call: the CPU time of calls that need not wait, under --profile and without, in turn.
+"""The cost of a profile per call: the CPU time of calls that need not wait, with --profile and without, in turn.
 
 python bench/profile_cost.py prints it for a call from a program's line, and for one through frames of the
 standard library, which the profile walks past to find that line: ten are many.

@@ -47,7 +47,7 @@ def main() -> None:
 
 
 def end_of_options(arguments: list[str]) -> int:
-    """How many of the arguments come before the program: before -m, -- or the script."""
+    """Return the number of arguments before the program: before -m, -- or the script."""
     end = 0
     while end < len(arguments) and arguments[end].startswith("-") and arguments[end] not in ("-", "--", "-m"):
         end += 2 if arguments[end] in WITH_VALUE else 1
@@ -55,7 +55,7 @@ def end_of_options(arguments: list[str]) -> int:
 
 
 def end_of_own(arguments: list[str]) -> int:
-    """How many of the arguments are ours: they end with the script or the module's name. The rest is the program's."""
+    """Return the number of arguments up to the script or the module's name; the rest are the program's."""
     end = end_of_options(arguments)
     return end + (2 if arguments[end : end + 1] in (["-m"], ["--"]) else 1)
 

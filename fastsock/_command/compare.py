@@ -1,4 +1,4 @@
-"""What `python -m fastsock --compare N` does: run a program with fastsock and without, in turn, and compare."""
+"""The command `python -m fastsock --compare N`: run a program with fastsock and without, in turn, and compare."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN_OF_STDERR = 2000  # characters of a failed program's
 
 
 class Times(NamedTuple):
-    """What a run took, in seconds."""
+    """The times of a run, in seconds, and its exit status."""
 
     wall: float
     cpu: float  # with its children's, as far as it waited for them
@@ -102,12 +102,12 @@ class Ratio(NamedTuple):
 
     @property
     def is_clear(self) -> bool:
-        """Whether the difference is larger than the spread."""
+        """True if the difference is larger than the spread."""
         return abs(self.median - 1) > self.upper - self.lower
 
 
 def report(program: list[str], without: list[Times], within: list[Times], start: float) -> list[str]:
-    """The lines that are printed."""
+    """Return the lines to print."""
     rows: list[tuple[str, ...]] = [("", "standard library", "fastsock", "ratio", "quartiles")]
     conclusions = []
     for index, name in enumerate(("running time", "CPU time")):
@@ -130,7 +130,7 @@ def report(program: list[str], without: list[Times], within: list[Times], start:
 
 
 def conclusion(ratio: Ratio) -> str:
-    """What the ratio says, if it says anything."""
+    """Return the conclusion from a ratio in words, or that there is none."""
     if not ratio.is_clear:
         return (
             f"no conclusion, since the runs differ among themselves by {ratio.upper - ratio.lower:.2f}, "

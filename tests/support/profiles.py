@@ -33,7 +33,7 @@ def udp_pair():
 
 
 class Profile(NamedTuple):
-    """What a profiled program left: its output, and the profile's JSON."""
+    """The results of a profiled program: its output, and the profile's JSON."""
 
     done: subprocess.CompletedProcess[str]
     document: dict[str, Any]
@@ -47,7 +47,7 @@ class Profile(NamedTuple):
         return found
 
     def rules(self) -> list[str]:
-        """Which advice was given."""
+        """Return the names of the advice that was given."""
         return sorted({each["rule"] for each in self.document["advice"]})
 
     def advice(self, rule: str) -> dict[str, Any]:

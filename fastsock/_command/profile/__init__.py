@@ -1,1 +1,1 @@
-"""What `python -m fastsock --profile` does: record a program's socket calls, and say what they mean."""
+"""The command `python -m fastsock --profile`: record a program's socket calls, and say what they mean."""

@@ -1,4 +1,4 @@
-"""What a profile means: rules, each from the figures of a call site, of an endpoint or of the whole run to an advice.
+"""The advice of a profile: rules, each from the figures of a call site, of an endpoint or of the whole run.
 
 A rule returns None where it has nothing to say. Its text names the figures that led to it. Where it estimates a gain,
 that is from the time that was measured here and, if other calls would be made, a ratio of the comparison's.
@@ -426,7 +426,7 @@ def busy_threads(run: Run) -> list[Advice]:
 
 
 def nothing_to_gain(run: Run) -> Advice:
-    """What is said where no rule had anything to say."""
+    """Return the advice for a run in which no rule found anything."""
     figures: dict[str, Number] = {
         "share_of_cpu": run.share_of_cpu,
         "call_seconds": run.call_seconds,

@@ -80,7 +80,7 @@ def size_of_messages(result: Sequence[Any]) -> int:
 
 
 def segments_of(result: Sequence[Any]) -> int:
-    """How many datagrams recv_segments() returned."""
+    """Return the number of datagrams that recv_segments() returned."""
     size = result[0] if isinstance(result[0], int) else len(result[0])
     return max(1, math.ceil(size / result[1])) if result[1] else 1
 

@@ -53,7 +53,7 @@ def is_terminal() -> bool:
 
 
 def has_rich() -> bool:
-    """Whether rich is here, and not a module of the program's of that name."""
+    """Return True if rich is installed; a module of the program's with that name does not count."""
     try:
         return importlib.util.find_spec("rich.console") is not None
     except (ImportError, ValueError, AttributeError):

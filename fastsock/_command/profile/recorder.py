@@ -160,7 +160,7 @@ class Recorder:
         return what
 
     def use_of(self, sock: Any) -> SocketUse:
-        """What is known of a socket that no call was seen of yet."""
+        """Return the use of a socket that no call was seen of yet."""
         use = None
         if self.detached:
             with contextlib.suppress(OSError):

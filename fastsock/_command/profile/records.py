@@ -1,4 +1,4 @@
-"""What is counted: by call site and call, by socket, and by endpoint of asyncio."""
+"""The counts of a profile: by call site and call, by socket, and by endpoint of asyncio."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ ENDPOINT_COUNTS = [field.name for field in dataclasses.fields(Endpoint) if field
 
 @dataclasses.dataclass(slots=True, eq=False)
 class SocketUse:
-    """How one socket is used: enough to see what its calls have to do with each other."""
+    """The use of one socket: enough to relate its calls to each other."""
 
     run: int = 0  # sends since the last receive
     left: int = -1  # bytes that the last receive asked for and did not get
@@ -223,7 +223,7 @@ class Registry:
         return list(total.values())
 
     def threads(self) -> int:
-        """How many threads made calls."""
+        """The number of threads that made calls."""
         with self.lock:
             self._add_up_ended()
             return self.threads_of_ended + sum(map(bool, self.living.values()))

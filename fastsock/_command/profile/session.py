@@ -133,7 +133,7 @@ class Session:
             path.with_suffix(".part").rename(path)
 
     def children(self) -> list[tuple[Any, ...]]:
-        """What the children left that have ended."""
+        """Return the records of the children that have ended."""
         if self.directory is None:
             return []
         paths = [path for path in Path(self.directory).glob("*") if not path.suffix]
@@ -219,7 +219,7 @@ def calibrate() -> float:
 
 
 def notes() -> list[str]:
-    """What the profile could not see."""
+    """Return notes on what the profile could not see."""
     found = []
     replaced: Any = stdlib.socket
     if not issubclass(replaced, fastsock.socket):

@@ -18,7 +18,7 @@ BESIDE = ("select", "getaddrinfo")
 
 @dataclasses.dataclass(slots=True)
 class Run:
-    """What one program did."""
+    """The summary of one program's run."""
 
     program: list[str]
     wall: float  # seconds

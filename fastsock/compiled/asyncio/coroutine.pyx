@@ -139,7 +139,7 @@ cdef class Coroutine:
         return RETURNED
 
     cdef int send_on(self, value, PyObject **result) except -1:
-        """Let what is awaited go on."""
+        """Resume what is awaited."""
         cdef int status = RETURNED
         iterator, self.iterator = self.iterator, None
         self.state = ENDED
@@ -159,23 +159,23 @@ cdef class Coroutine:
         raise NotImplementedError
 
     cdef int begin(self) except -1:
-        """Look at the arguments."""
+        """Check the arguments."""
         return 0
 
     cdef object attempt(self):
-        """Return the call's result by what is there, or WAIT."""
+        """Return the call's result from what is there, or WAIT."""
         raise NotImplementedError
 
     cdef bint is_ready(self) except -1:
-        """Whether the call, which waits, can end by what is there."""
+        """Return True if the call, which waits, can end with what is there."""
         return True
 
     cdef int begin_wait(self) except -1:
-        """Set `iterator`: what is awaited now."""
+        """Set `iterator` to what is awaited now."""
         raise NotImplementedError
 
     cdef int end_wait(self) except -1:
-        """The wait is over, by a result, an error, or close()."""
+        """End the wait, after a result, an error, or close()."""
         return 0
 
 

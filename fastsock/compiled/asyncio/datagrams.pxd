@@ -1,4 +1,4 @@
-"""What a transport of datagrams has in C."""
+"""The state of a datagram transport, in C."""
 
 from fastsock.compiled.asyncio.outbox cimport Outbox
 

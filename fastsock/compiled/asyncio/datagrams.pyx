@@ -209,14 +209,14 @@ cdef inline Endpoint endpoint_of(DatagramTransportOps self):
 
 
 cdef bint is_served_here(object sock) except -1:
-    """Whether it is a socket of datagrams, of a family that is packed here, and its class has no calls of its own."""
+    """Return True for a datagram socket of a family that is packed here, whose class has no calls of its own."""
     if not isinstance(sock, base.socket) or (<base.socket>sock).sock_type != SOCK_DGRAM:
         return False
     if not is_packed_here((<base.socket>sock).sock_family):
         return False
     for name in own_calls:
         method = getattr(type(sock), name)
-        if type(getattr(method, "profiled", method)) is not method_descriptor:  # a profile's wrapper has none of its own
+        if type(getattr(method, "profiled", method)) is not method_descriptor:  # a profile's wrapper is none
             return False
     return True
 
@@ -245,7 +245,7 @@ cdef int receive(DatagramTransportOps self, Endpoint endpoint) except -1:
 
 
 cdef Py_ssize_t receive_batch(DatagramTransportOps self, Endpoint endpoint, Call *call) except -1:
-    """How many datagrams came; errors are the protocol's, as asyncio has it."""
+    """Receive, and return the number of datagrams; errors go to the protocol, as in asyncio."""
     try:
         return perform_messages(sys_recvmmsg, call)
     except (BlockingIOError, InterruptedError):
@@ -301,7 +301,7 @@ cdef inline object data_of(Endpoint endpoint, Block *block, Py_ssize_t index):
 
 
 cdef list rest_of(Endpoint endpoint, Block *block, list rest, Py_ssize_t first, Py_ssize_t count):
-    """The datagrams from `first` on, as (data, address)."""
+    """Return the datagrams from `first` on, as (data, address)."""
     cdef Py_ssize_t index
     if rest is not None:
         return rest[first:count]

@@ -83,7 +83,7 @@ cdef void drop_datagrams(Outbox *outbox, Py_ssize_t count) noexcept:
 
 
 cdef Py_ssize_t send_outbox(Outbox *outbox, base.socket sock, bint is_connected) except -1:
-    """Send by one call; how many datagrams went."""
+    """Send by one call, and return the number of datagrams sent."""
     cdef Call call
     cdef Py_ssize_t cost = outbox.size + (outbox.messages.count - outbox.messages.first) * MESSAGE_COST
     if looks_up_path(sock, is_connected):

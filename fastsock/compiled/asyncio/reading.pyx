@@ -66,7 +66,7 @@ cdef class Reading(Coroutine):
         return True
 
     cdef int begin(self) except -1:
-        """Look at the arguments, in asyncio's order."""
+        """Check the arguments, in asyncio's order."""
         cdef ReaderInput reader = <ReaderInput>self.target
         if self.kind == EXACTLY and self.size < 0:
             raise ValueError("readexactly size can not be less than zero")
@@ -213,7 +213,7 @@ cdef class Reading(Coroutine):
         return made
 
     cdef object view_frames(self, Frame *frame):
-        """The frames as memoryviews of a part of the buffer, which then is not written to again."""
+        """Return the frames as memoryviews of a part of the buffer, which then is not written to again."""
         cdef ReaderInput reader = <ReaderInput>self.target
         cdef Py_ssize_t position = 0
         cdef list sizes = []

@@ -12,7 +12,7 @@ from fastsock.compiled.descriptors cimport borrow_docs, own_methods
 
 
 cdef class StreamWriterOps:
-    """What a StreamWriter does in its own way."""
+    """The methods in which a StreamWriter differs from asyncio's."""
 
     def drain(self):
         cdef _Draining draining = _Draining.__new__(_Draining)

@@ -1,4 +1,4 @@
-"""What becomes of a call that finds a stream claimed, or broken (`claims.pxd`)."""
+"""The errors of a call that finds a stream claimed, or broken (`claims.pxd`)."""
 
 from fastsock._common import errors
 from fastsock._common.errors import broken_stream, busy

@@ -137,7 +137,7 @@ class StreamReaderOps(asyncio.StreamReader):
             self._maybe_resume_transport()  # type: ignore[attr-defined]
 
     async def _await_frame(self, name: str) -> tuple[int, int, int]:
-        """Wait for the first frame, and return (start, end, next): `next` is where the one behind it begins."""
+        """Wait for the first frame, and return (start, end, next); the next frame begins at `next`."""
         if self._exception is not None:
             raise self._exception
         while True:

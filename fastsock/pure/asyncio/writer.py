@@ -7,7 +7,7 @@ from typing import Any
 
 
 class StreamWriterOps:
-    """What a StreamWriter does in its own way."""
+    """The methods in which a StreamWriter differs from asyncio's."""
 
     _protocol: Any
     _reader: asyncio.StreamReader | None

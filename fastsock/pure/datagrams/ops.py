@@ -318,7 +318,7 @@ def check_buffers(buffers: Iterable[WriteableBuffer]) -> Sequence[WriteableBuffe
 def receive_ready(
     sock: stdlib.socket, receive: Callable[[int, int], tuple[Data, int, Any]], vlen: int, flags: int
 ) -> list[tuple[Data, int, Any]]:
-    """What receive(index, flags) gives: once, then for as long as a datagram is there. At most `vlen` times."""
+    """Return the results of receive(index, flags): of one call, then of more while datagrams are there, to `vlen`."""
     received = [receive(0, flags)]
     try:
         is_there = datagram_poll(sock)
@@ -357,5 +357,5 @@ def segment_size_of(ancillary: Iterable[tuple[int, int, bytes]], nbytes: int) ->
 
 
 def is_truncated(msg_flags: int, flags: int) -> bool:
-    """Whether bytes were lost. Not under MSG_PEEK, and who passes MSG_TRUNC knows."""
+    """Return True if bytes were lost. False with MSG_PEEK, and with MSG_TRUNC, where the full length was asked for."""
     return bool(msg_flags & MSG_TRUNC and not flags & (MSG_PEEK | MSG_TRUNC))
