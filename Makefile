@@ -5,8 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SOURCES := $(wildcard fastsock/compiled/*.p[xy][dx] fastsock/compiled/*/*.p[xy][dx])
 
-# Asked for, not left to auto: a missing extension is then an error. PyPy is to have none, nor CPython without a GIL.
-build = $(if $(shell grep -e PyPy -e 'cpython-3[0-9]*t' $(VENV)/interpreter),pure,compiled)
+# Asked for, not left to auto: a missing extension is then an error. PyPy is to have none.
+build = $(if $(shell grep -e PyPy $(VENV)/interpreter),pure,compiled)
 TREE := LICENSE Makefile README.md bench docs examples fastsock pyproject.toml setup.py tests tools
 SANITIZED := $(addprefix tests/,test_transfer.py test_exact.py streams datagrams test_leaks.py \
 	test_interference.py test_fuzz.py)

@@ -25,6 +25,7 @@ DIRECTIVES = {
     "cdivision": True,
     "embedsignature": True,
     "embedsignature.format": "clinic",
+    "freethreading_compatible": True,
 }
 # A type with a base that is not static needs a spec: _socket.socket is a heap type from 3.12 on.
 MACROS = [("CYTHON_USE_TYPE_SPECS", "1")]

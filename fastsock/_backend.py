@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-import sys
 from types import ModuleType
 
 CHOICES = ("auto", "compiled", "pure")
@@ -22,9 +21,6 @@ ASYNCIO_TOPICS = ("asyncio.datagrams", "asyncio.protocol", "asyncio.reader", "as
 def load(backend: str) -> list[ModuleType]:
     """Import a backend's modules, one a topic; the compiled one checks first that it fits this interpreter."""
     if backend == "compiled":
-        # Before any extension module is loaded: CPython would switch the GIL on for the whole process.
-        if not getattr(sys, "_is_gil_enabled", lambda: True)():
-            raise ImportError("the GIL is disabled, and the compiled backend relies on it")
         importlib.import_module("fastsock.compiled.syscalls.base")
     return [importlib.import_module(f"fastsock.{backend}.{topic}") for topic in TOPICS]
 

@@ -1,7 +1,7 @@
 """Fixtures: `socket` is each implementation in turn: a test body runs on the stdlib's, ours pure and ours compiled.
 
-A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, CPython without a GIL, a pure
-wheel), say so: `pytest --backends stdlib,pure`.
+A missing compiled backend is an error here, not a skip. Where there can be none (PyPy, a pure wheel), say so:
+`pytest --backends stdlib,pure`.
 
 The last implementation that is loaded is what `import fastsock` gives a test module: the extension exists once in a
 process, and makes accept()'s sockets of one class.

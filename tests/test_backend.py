@@ -97,13 +97,11 @@ def test_pure_imports_no_extension():
     assert check_code(code, "pure") == "[]"
 
 
-@pytest.mark.skipif(not HAS_GIL, reason="without a GIL no extension is looked for")
 def test_missing_extension(copy):
     """Without the extension modules the pure backend serves, and the reason names the error."""
     assert report(path=copy) == ("pure", "ModuleNotFoundError: No module named 'fastsock.compiled.syscalls.base'")
 
 
-@pytest.mark.skipif(not HAS_GIL, reason="without a GIL no extension is looked for")
 def test_missing_extension_is_an_error_if_asked_for(copy):
     """FASTSOCK_BACKEND=compiled without the extension modules raises the import's own error."""
     message = error("compiled", copy)  # from Python 3.15 on a guess of what was meant comes after it
@@ -214,33 +212,33 @@ def test_imported_again(fastsock, between):
         assert check_code(code, choice) == fastsock.BACKEND
 
 
-GIL_AFTER_IMPORT = """
-import sys, fastsock
-print(fastsock.BACKEND, sys._is_gil_enabled(), fastsock.BACKEND_REASON)
+GIL_AFTER_CALLS = """
+import sys, fastsock, fastsock.asyncio
+states = [sys._is_gil_enabled()]
+a, b = fastsock.socketpair()
+with a, b, fastsock.socket(fastsock.AF_INET, fastsock.SOCK_DGRAM) as udp:
+    writer, reader = fastsock.SocketStream(a), fastsock.SocketStream(b)
+    writer.write_frame(b"alive")
+    assert reader.read_frame() == b"alive"
+    udp.bind(("127.0.0.1", 0))
+    udp.sendmmsg([(b"alive", udp.getsockname())])
+    assert udp.recvmmsg(1, 10)[0][0] == b"alive"
+
+async def echo():
+    server = await fastsock.asyncio.start_server(lambda reader, writer: writer.close(), "127.0.0.1", 0)
+    async with server:
+        reader, writer = await fastsock.asyncio.open_connection(*server.sockets[0].getsockname())
+        assert await reader.read() == b""
+        writer.close()
+
+fastsock.asyncio.run(echo())
+states.append(sys._is_gil_enabled())
+print(fastsock.BACKEND, fastsock.asyncio.BACKEND, *states)
 """
-without_gil = pytest.mark.skipif(HAS_GIL, reason="this interpreter has a GIL")
 
 
-@without_gil
-def test_the_gil_stays_off():
-    """Without a GIL the pure backend serves, and no extension module is loaded, which would switch the GIL on."""
-    reason = "ImportError: the GIL is disabled, and the compiled backend relies on it"
-    assert check_code(GIL_AFTER_IMPORT) == f"pure False {reason}"
-    assert check_code(GIL_AFTER_IMPORT, "pure") == "pure False FASTSOCK_BACKEND=pure"
-
-
-@without_gil
-def test_compiled_is_an_error_without_a_gil():
-    """Without a GIL FASTSOCK_BACKEND=compiled raises ImportError."""
-    assert error("compiled") == "ImportError: the GIL is disabled, and the compiled backend relies on it"
-
-
-@pytest.mark.usefixtures("compiled")
-def test_a_disabled_gil_is_seen_before_an_extension_is_loaded():
-    """The interpreter is asked first; here it is made to say that it runs without a GIL."""
-    code = "import sys; sys._is_gil_enabled = lambda: False\n" + GIL_AFTER_IMPORT
-    code += "print([name for name in sys.modules if name.startswith('fastsock.compiled')])"
-    assert check_code(code).splitlines() == [
-        "pure False ImportError: the GIL is disabled, and the compiled backend relies on it",
-        "[]",
-    ]
+@pytest.mark.skipif(HAS_GIL, reason="this interpreter has a GIL")
+def test_the_gil_stays_off(implementations):
+    """Neither an import nor a call switches the GIL on."""
+    for backend in {"pure", "compiled"} & set(implementations):
+        assert check_code(GIL_AFTER_CALLS, backend) == f"{backend} {backend} False False"

@@ -12,6 +12,10 @@ import pytest
 from tests.support.pairs import stream_pair
 from tests.support.running import in_process, in_thread
 
+pytestmark = pytest.mark.skipif(
+    not getattr(sys, "_is_gil_enabled", lambda: True)(), reason="without a GIL nothing is decided about it"
+)
+
 CALLS = 3_000  # more than it takes for one thread to count as alone
 MOST_SECONDS = 60
 
