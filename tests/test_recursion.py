@@ -30,8 +30,9 @@ def recurse(socket, method, kind):
 
 @pytest.mark.parametrize("method", ["sendmsg", "sendmmsg", "recvmmsg_into", "sendmsg_all"])
 def test_generators(fastsock, method):
-    expected = in_process(recurse, "stdlib", "sendmsg", "generator")
-    assert in_process(recurse, fastsock.BACKEND, method, "generator") == expected == "RecursionError"
+    # sendmsg() of CPython 3.14 turns it into a TypeError.
+    expected = in_process(recurse, "stdlib", method, "generator") if method == "sendmsg" else "RecursionError"
+    assert in_process(recurse, fastsock.BACKEND, method, "generator") == expected
 
 
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="no __buffer__ before")
