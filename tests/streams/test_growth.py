@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import socket as stdlib
-import sys
-import tracemalloc
 
 import pytest
+
+from tests.support.streams import needs_tracemalloc, tracemalloc
 
 PIECE = bytes(b"x" * 100)
 LONG = 2 * 1024 * 1024  # bytes that are buffered
@@ -22,8 +22,6 @@ KINDS = {
     "readexactly": ({}, lambda stream: stream.readexactly(2 * LONG)),
 }
 SEARCHES = [kind for kind in KINDS if kind not in ("prefixed frame", "readexactly")]
-
-needs_tracemalloc = pytest.mark.skipif(sys.implementation.name == "pypy", reason="PyPy has no tracemalloc")
 
 
 class Methods:
