@@ -88,16 +88,20 @@ class Profiler:
 
     def start(self, text: str, options: Sequence[object] = ()) -> subprocess.Popen[str]:
         """Start a program, whose stdin, stdout and stderr are pipes."""
-        return subprocess.Popen(
-            self.command([self.write(text)], options),
-            cwd=self.directory,
-            env=self.environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=restore_interrupt if os.name == "posix" else None,
-        )
+        # A child inherits an ignored SIGINT, but not a handler.
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            return subprocess.Popen(
+                self.command([self.write(text)], options),
+                cwd=self.directory,
+                env=self.environment,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+        finally:
+            signal.signal(signal.SIGINT, before)
 
 
 def find_strace() -> str:
@@ -111,11 +115,6 @@ def find_strace() -> str:
     if probe.returncode:
         pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
     return path
-
-
-def restore_interrupt() -> None:
-    """A shell's background job ignores SIGINT, and so would its children."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 Profiling = Callable[..., Profile]
