@@ -9,7 +9,11 @@ process, and makes accept()'s sockets of one class.
 
 from __future__ import annotations
 
+import os
+import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -72,6 +76,27 @@ def installed(fastsock: ModuleType) -> Iterator[ModuleType]:
 def implementations() -> dict[str, ModuleType]:
     """All of them by name, for a test that compares."""
     return loaded
+
+
+@pytest.fixture
+def compiled(implementations: dict[str, ModuleType]) -> None:
+    """For a test of what only the compiled backend has."""
+    if "compiled" not in implementations:
+        pytest.skip("--backends has no compiled")
+
+
+@pytest.fixture(scope="session")
+def strace() -> str:
+    """The path of strace(1), which CI is to have."""
+    path = shutil.which("strace")
+    if path is None and sys.platform == "linux" and "CI" in os.environ:
+        pytest.fail("CI is to have strace")
+    if path is None:
+        pytest.skip("strace, which Linux has, is not installed")
+    probe = subprocess.run([path, "-o", "/dev/null", "true"], capture_output=True, text=True)
+    if probe.returncode:
+        pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
+    return path
 
 
 @pytest.fixture(scope="session")

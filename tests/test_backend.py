@@ -33,12 +33,6 @@ print(fastsock.asyncio.BACKEND_REASON)
 
 
 @pytest.fixture
-def compiled(implementations):
-    if "compiled" not in implementations:
-        pytest.skip("--backends has no compiled")
-
-
-@pytest.fixture
 def copy(tmp_path):
     """A copy of the package without its extension modules; the directory to import it from."""
     shutil.copytree(

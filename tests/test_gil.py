@@ -67,12 +67,6 @@ def beside_a_computing_thread(fastsock):
     return found
 
 
-@pytest.fixture
-def compiled(implementations):
-    if "compiled" not in implementations:
-        pytest.skip("--backends has no compiled")
-
-
 @pytest.mark.usefixtures("compiled")
 def test_threads_are_told_apart():
     """One thread's calls are not measured; those of threads in turn are; one that goes on alone counts as one again."""

@@ -16,7 +16,7 @@ import pytest
 
 from fastsock._command.compare import Ratio, conclusion
 from tests.support.interpreter import TIMEOUT, environment
-from tests.support.profiles import PAIRS, Profiler, find_strace
+from tests.support.profiles import PAIRS, Profiler
 
 SCHEMA = Path(__file__).parents[1] / "docs" / "profile.schema.json"
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and forks are POSIX's")
@@ -81,9 +81,8 @@ def test_counts(profiler):
         assert (site["function"], site["library"]) == ("<module>", "")
 
 
-def test_counts_are_straces(profiler, tmp_path):
+def test_counts_are_straces(profiler, strace, tmp_path):
     """On blocking sockets whose data is ready a call is a system call; EAGAIN is one too."""
-    strace = find_strace()
     traced = tmp_path / "trace"
     program = profiler.write(CALLS)
     names = ("sendto", "recvfrom", "sendmsg", "recvmsg")

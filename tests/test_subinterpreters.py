@@ -67,12 +67,6 @@ print(backends)
 HAS_OWN_GIL = sys.version_info >= (3, 13)  # what is called isolated has a GIL of its own
 
 
-@pytest.fixture
-def compiled(implementations):
-    if "compiled" not in implementations:
-        pytest.skip("--backends has no compiled")
-
-
 def backends(kind, first):
     """Return the backends in the order of the imports: main's if it is first, two subinterpreters', main's."""
     return ast.literal_eval(check_code(PROGRAM.format(kind=kind, first=first)))

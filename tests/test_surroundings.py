@@ -32,12 +32,6 @@ BARE = ["-I", "-S", "-O", "-X", "dev", "-W", "error"]
 
 
 @pytest.fixture
-def compiled(implementations):
-    if "compiled" not in implementations:
-        pytest.skip("--backends has no compiled")
-
-
-@pytest.fixture
 def copy(tmp_path):
     """A copy of the package, with its extension modules; the directory to import it from."""
     ignored = shutil.ignore_patterns("__pycache__")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 
@@ -44,25 +42,11 @@ with a, b:
 TRACED = {"sendto", "recvfrom", "sendmsg", "recvmsg", "poll", "ppoll", "select", "pselect6", "epoll_wait"}
 
 
-@pytest.fixture(scope="module")
-def strace():
-    path = shutil.which("strace")
-    if path is None and sys.platform == "linux" and "CI" in os.environ:
-        pytest.fail("CI is to have strace")
-    if path is None:
-        pytest.skip("strace, which Linux has, is not installed")
-    probe = subprocess.run([path, "-o", "/dev/null", "true"], capture_output=True, text=True)
-    if probe.returncode:
-        pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
-    return path
-
-
+@pytest.mark.usefixtures("compiled")
 @pytest.mark.parametrize("timeout", [0, 10])
 @pytest.mark.parametrize("link", ["unix", "tcp", "udp"])
-def test_one_system_call_per_ready_call(implementations, strace, tmp_path, link, timeout):
+def test_one_system_call_per_ready_call(strace, tmp_path, link, timeout):
     """Every send and receive that need not wait is one system call, without a poll before it."""
-    if "compiled" not in implementations:
-        pytest.skip("--backends has no compiled")
     traced = tmp_path / "trace"
     filtered = ",".join(f"?{name}" for name in sorted(TRACED))  # "?": an architecture may lack it
     program = [sys.executable, "-c", PROGRAM, link, str(timeout), str(CALLS)]

@@ -1,12 +1,13 @@
-"""Helpers of the tests of datagram endpoints."""
+"""Helpers of the tests of datagram endpoints and of streams."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket as stdlib
+import struct
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from tests.support.pairs import LOOPBACK, family_of
 
@@ -70,4 +71,18 @@ async def until(condition: Callable[[], Any]) -> None:
 async def turns(count: int) -> None:
     """Let the loop turn that often."""
     for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def reset(writer: asyncio.StreamWriter) -> None:
+    """End the connection by RST: the peer gets ECONNRESET."""
+    writer.get_extra_info("socket").setsockopt(stdlib.SOL_SOCKET, stdlib.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def write_on(writer: asyncio.StreamWriter) -> NoReturn:
+    """Write byte by byte until drain() raises; the runner's limit bounds it."""
+    while True:
+        writer.write(b"x")
+        await writer.drain()
         await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.interpreter import TIMEOUT
-from tests.support.profiles import Profiler, find_strace
+from tests.support.profiles import Profiler
 
 SCHEMA = Path(__file__).parents[2] / "docs" / "profile.schema.json"
 
@@ -90,11 +90,10 @@ def test_datagrams(profiler, protocol):
     assert profile.sites("recvfrom_into") == profile.sites("recvmmsg") == []
 
 
-def test_datagrams_go_by_batches_as_without(profiler, fastsock, tmp_path):
+def test_datagrams_go_by_batches_as_without(profiler, fastsock, strace, tmp_path):
     """Under the profile a compiled transport makes the calls for many that it makes without."""
     if fastsock.BACKEND != "compiled":
-        return  # the pure one makes single calls
-    strace = find_strace()
+        pytest.skip("the pure transport makes single calls")
     traced = tmp_path / "trace"
     program = profiler.write(DATAGRAMS)
     command = [strace, "-f", "-e", "trace=recvmmsg", "-o", traced, *profiler.command([program, "Counter"])]

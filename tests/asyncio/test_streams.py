@@ -13,6 +13,7 @@ import warnings
 
 import pytest
 
+from tests.asyncio.support import reset, write_on
 from tests.support.data import pattern
 from tests.support.pypy import collect
 
@@ -213,9 +214,7 @@ def test_the_connection_is_lost(aio, read):
         async with connected(aio) as ((_, writer), (reader, _)):
             task = asyncio.ensure_future(read(reader))
             await asyncio.sleep(0)
-            sock = writer.transport.get_extra_info("socket")
-            sock.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            writer.transport.abort()
+            reset(writer)
             with pytest.raises(ConnectionResetError):
                 await task
             with pytest.raises(ConnectionResetError):
@@ -352,14 +351,9 @@ def test_reset_under_a_writer(aio):
 
     async def main():
         async with connected(aio) as ((_, writer), (_, server_writer)):
-            sock = server_writer.transport.get_extra_info("socket")
-            sock.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            server_writer.transport.abort()
+            reset(server_writer)
             with pytest.raises(ConnectionError):
-                while True:
-                    writer.write(b"x")
-                    await writer.drain()
-                    await asyncio.sleep(0)
+                await write_on(writer)
 
     aio.run(main())
 

@@ -8,7 +8,7 @@ import tempfile
 
 import pytest
 
-from tests.asyncio.support import until
+from tests.asyncio.support import reset, until, write_on
 from tests.asyncio.test_streams import connected
 from tests.support.data import pattern
 
@@ -80,14 +80,9 @@ def test_writes_to_a_connection_that_is_lost(run_asyncio):
 
     async def main(_):
         async with connected(run_asyncio.module or asyncio) as ((_, writer), (_, server_writer)):
-            sock = server_writer.transport.get_extra_info("socket")
-            sock.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            server_writer.transport.abort()
+            reset(server_writer)
             with pytest.raises(ConnectionError):
-                while True:
-                    writer.write(b"x")
-                    await writer.drain()
-                    await asyncio.sleep(0)
+                await write_on(writer)
             for _ in range(3):
                 writer.write(b"x")
 
@@ -101,9 +96,7 @@ def test_a_reset_under_a_read(aio):
         async with connected(aio) as ((reader, _), (_, server_writer)):
             reading = asyncio.ensure_future(reader.readexactly(1))
             await asyncio.sleep(0)
-            sock = server_writer.transport.get_extra_info("socket")
-            sock.setsockopt(stdlib.SOL_SOCKET, stdlib.SO_LINGER, b"\1\0\0\0\0\0\0\0")
-            server_writer.transport.abort()
+            reset(server_writer)
             with pytest.raises(ConnectionResetError):
                 await reading
 

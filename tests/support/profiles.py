@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, NamedTuple
-
-import pytest
 
 from tests.support.interpreter import TIMEOUT, environment
 
@@ -88,33 +83,15 @@ class Profiler:
 
     def start(self, text: str, options: Sequence[object] = ()) -> subprocess.Popen[str]:
         """Start a program, whose stdin, stdout and stderr are pipes."""
-        # A child inherits an ignored SIGINT, but not a handler.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            return subprocess.Popen(
-                self.command([self.write(text)], options),
-                cwd=self.directory,
-                env=self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        finally:
-            signal.signal(signal.SIGINT, before)
-
-
-def find_strace() -> str:
-    """strace(1), which CI is to have."""
-    path = shutil.which("strace")
-    if path is None and sys.platform == "linux" and "CI" in os.environ:
-        pytest.fail("CI is to have strace")
-    if path is None:
-        pytest.skip("strace, which Linux has, is not installed")
-    probe = subprocess.run([path, "-o", "/dev/null", "true"], capture_output=True, text=True)
-    if probe.returncode:
-        pytest.skip(f"strace may not trace here: {probe.stderr.strip()}")
-    return path
+        return subprocess.Popen(
+            self.command([self.write(text)], options),
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
 
 
 Profiling = Callable[..., Profile]
