@@ -25,6 +25,7 @@ class StreamTransport(StreamTransportOps, _SelectorSocketTransport):  # type: ig
 
     def __init__(self, loop: Any, sock: Any, protocol: Any, *args: Any, **kwargs: Any) -> None:
         self._sock = None  # for __del__, should the rest fail
+        ops.take_socket(self, sock)
         super().__init__(loop, sock, protocol, *args, **kwargs)
 
 

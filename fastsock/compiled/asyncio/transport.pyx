@@ -25,22 +25,22 @@ from fastsock.compiled.syscalls.wait cimport perform
 # The calls that asyncio makes of a socket: a class that has its own ones of these must be asked.
 cdef tuple own_calls = ("recv_into", "send")
 cdef type method_descriptor = type(_socket.socket.recv)
-cdef type served_class = None    # the last class of sockets that has none
 cdef type protocol_class = None  # the one whose readers are received into
 
-# The attributes of asyncio's that are kept in slots, where C finds them at an offset.
-SLOTS = ("_sock", "_protocol", "_buffer", "_conn_lost", "_eof", "_empty_waiter", "_closing")
+# Whether the socket is served here and asyncio's attributes are kept in slots, where C finds them at an offset.
+SLOTS = ("_served", "_sock", "_protocol", "_buffer", "_conn_lost", "_eof", "_empty_waiter", "_closing")
 cdef PyObject *transport_class = NULL
-cdef Py_ssize_t offsets[7]
+cdef Py_ssize_t offsets[8]
 
 cdef enum:
-    SOCK = 0  # indices of `offsets`
-    PROTOCOL = 1
-    BUFFER = 2
-    CONN_LOST = 3
-    EOF = 4
-    EMPTY_WAITER = 5
-    CLOSING = 6
+    SERVED = 0  # indices of `offsets`
+    SOCK = 1
+    PROTOCOL = 2
+    BUFFER = 3
+    CONN_LOST = 4
+    EOF = 5
+    EMPTY_WAITER = 6
+    CLOSING = 7
 
 # What asyncio says when one of these fails.
 cdef str NO_BUFFER = "Fatal error: protocol.get_buffer() call failed."
@@ -55,15 +55,15 @@ cdef class StreamTransportOps:
     def _read_ready(self):
         cdef ReaderInput reader
         cdef ssize_t size = 0
-        protocol, sock = value_of(self, PROTOCOL), value_of(self, SOCK)
+        protocol = value_of(self, PROTOCOL)
         reader = reader_of(protocol) if type(protocol) is protocol_class else None
-        if reader is None or value_of(self, CONN_LOST) or not is_served(sock):
+        if reader is None or value_of(self, CONN_LOST) or not value_of(self, SERVED):
             return stock._read_ready(self)
         failed = NO_BUFFER
         try:
             reader.make_room()
             failed = NO_READ
-            size = receive(reader, sock)
+            size = receive(reader, value_of(self, SOCK))
             failed = NO_UPDATE
             if size > 0:
                 reader.receive(size)
@@ -82,7 +82,7 @@ cdef class StreamTransportOps:
     def write(self, data):
         cdef Call call
         cdef ssize_t sent
-        sock = value_of(self, SOCK)
+        sock = value_of(self, SOCK)  # a reference for the whole call
         if (
             not PyBytes_CheckExact(data)
             or PyBytes_GET_SIZE(data) == 0
@@ -90,7 +90,7 @@ cdef class StreamTransportOps:
             or value_of(self, CONN_LOST)
             or value_of(self, BUFFER)
             or value_of(self, EMPTY_WAITER) is not None
-            or not is_served(sock)
+            or not value_of(self, SERVED)
         ):
             return stock.write(self, data)
         begin(&call, sock, POLLOUT, PyBytes_AS_STRING(data), PyBytes_GET_SIZE(data), 0)
@@ -111,7 +111,7 @@ def bind_classes(type transport, type protocol):
     """Let the transports of this class be served by the methods of this module where they have such a protocol."""
     global protocol_class, transport_class
     cdef int i
-    for i in range(7):
+    for i in range(8):
         offsets[i] = slot_offset(vars(transport)[SLOTS[i]])
         if offsets[i] == 0:
             raise TypeError(f"the class needs a slot {SLOTS[i]}")
@@ -119,6 +119,13 @@ def bind_classes(type transport, type protocol):
     transport_class = <PyObject *>transport
     protocol_class = protocol
     own_methods(transport, StreamTransportOps, dict(vars(stock)))
+
+
+def take_socket(transport, sock):
+    """Note before the transport's __init__ whether the system calls may be made for this socket."""
+    transport._served = isinstance(sock, base.socket) and all(
+        [type(getattr(type(sock), name)) is method_descriptor for name in own_calls]
+    )
 
 
 cdef inline object value_of(StreamTransportOps self, int index):
@@ -145,21 +152,6 @@ cdef inline ssize_t receive(ReaderInput reader, base.socket sock) except -1:
         return perform(sys_recv, &call)
     finally:
         Py_DECREF(<object>storage)
-
-
-cdef inline bint is_served(object sock) except -1:
-    return type(sock) is served_class or check_class(sock)
-
-
-cdef bint check_class(object sock) except -1:
-    global served_class
-    if not isinstance(sock, base.socket):
-        return False
-    for name in own_calls:
-        if type(getattr(type(sock), name)) is not method_descriptor:
-            return False
-    served_class = type(sock)
-    return True
 
 
 cdef list kept_docs = borrow_docs(StreamTransportOps, (PureOps, stock))

@@ -15,3 +15,7 @@ class StreamTransportOps:
 
 def bind_classes(transport: type, protocol: type) -> None:
     """Let the transports of this class be served by the methods of this module where they have such a protocol."""
+
+
+def take_socket(transport: StreamTransportOps, sock: object) -> None:
+    """Note before the transport's __init__ whether the system calls may be made for this socket."""
